@@ -1,0 +1,1 @@
+"""The centre: a node that is also the hub of the exchange."""

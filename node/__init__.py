@@ -1,0 +1,1 @@
+"""A node: one office's own CRM, whole and alone when the line is down."""
