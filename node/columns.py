@@ -45,10 +45,18 @@ class Day(TypeDecorator[date]):
 
 
 class Flag(TypeDecorator[bool]):
-    """Yes or no: bool outside, 1 or 0 inside."""
+    """Yes or no: bool outside, 1 or 0 inside.
+
+    A bare flag in a condition (`where(User.alive)`) means `alive = 1` on every database: SQLAlchemy writes that for
+    what it takes for a Boolean on a database without such a type, and `node.db` says so of PostgreSQL too.
+    """
 
     impl = sa.SmallInteger
     cache_ok = True
+
+    @property
+    def _type_affinity(self) -> Any:
+        return sa.Boolean
 
     def process_bind_param(self, value: bool | None, dialect: Dialect) -> int | None:
         return None if value is None else int(value)

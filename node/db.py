@@ -94,9 +94,25 @@ class Database:
         return result
 
     def exchange_now(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """`exchange` for code that is not asynchronous."""
-        with self.writer.begin() as conn:
-            return fn(conn, *args, **kwargs)
+        """`exchange` for code that is not asynchronous.
+
+        SQLite: what a message or an answer has told the other side must not be lost in a power cut, so this commit
+        waits for the disk.
+        """
+        with self.writer.connect() as conn:
+            self._synchronous(conn, "FULL")
+            try:
+                with conn.begin():
+                    return fn(conn, *args, **kwargs)
+            finally:
+                self._synchronous(conn, "NORMAL")
+
+    def _synchronous(self, conn: Connection, level: str) -> None:
+        """Outside of a transaction only; SQLite ignores it within one."""
+        if self.sqlite:
+            raw = conn.connection.dbapi_connection
+            assert raw is not None, "the connection is checked out"
+            raw.cursor().execute(f"PRAGMA synchronous={level}")
 
     def tell(self, tables: frozenset[str]) -> None:
         """Let the listeners know which tables have changed (live pages, the exchange loop)."""
@@ -130,7 +146,7 @@ def _note_changed(s: Session, _context: Any) -> None:
 def _engine(url: sa.URL, *, read_only: bool, size: int) -> Engine:
     if url.get_backend_name() != "sqlite":
         options = "-c default_transaction_read_only=on" if read_only else ""
-        return sa.create_engine(
+        engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_size=size,
             max_overflow=0,
@@ -141,6 +157,8 @@ def _engine(url: sa.URL, *, read_only: bool, size: int) -> Engine:
                 "connect_timeout": 10,
             },
         )
+        engine.dialect.supports_native_boolean = False  # flags are numbers: see node.columns.Flag
+        return engine
     if not url.database or url.database == ":memory:":
         raise Refused("A node needs a database file; one in memory would be gone with the process.")
     Path(url.database).parent.mkdir(parents=True, exist_ok=True)

@@ -117,6 +117,8 @@ class Concept:
     derive: Callable[[Session, Any], None] | None = None  # fills attributes that follow from others
     # (s, by, row, values, is it new?): raise Invalid or Refused
     check: Callable[[Session, Actor, Any, Values, bool], None] | None = None
+    # the same, called when the row and its parts are stored: what follows from them (payments: settle invoices)
+    after: Callable[[Session, Actor, Any, Values, bool], None] | None = None
     extra: Callable[[Session, Actor, Sequence[Any]], Mapping[str, Values]] | None = None  # computed, read only, by key
     extra_fields: tuple[Field, ...] = ()  # what `extra` gives
     search: Callable[[Session, Sequence[Any]], Mapping[str, SearchText]] | None = None  # by key; None: not searched
