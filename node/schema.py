@@ -43,6 +43,7 @@ def _travel(model: Any, order: int, **options: Any) -> Travel:
         groups["changed"] = ("changed_at", "changed_by")
         groups["created"] = ("created_at", "created_by")
         policies["changed"] = Policy.MAX
+        policies["created"] = Policy.MAX  # nobody edits it; two offices may make the same row with a derived key
     return Travel(table=model.__table__, order=order, groups=groups, policies=policies, **options)
 
 
