@@ -1,0 +1,1 @@
+"""The edge towards browsers and programs: pages and the HTTP API."""
