@@ -32,7 +32,7 @@ from node.clock import SystemClock, as_datetime
 from node.config import Config
 from node.db import Database
 from node.domain import records
-from node.domain.access import SYSTEM
+from node.domain.access import SYSTEM, Actor
 from node.domain.concept import CONCEPTS
 from node.domain.customers import Company
 from node.domain.sessions import actor_for
@@ -192,8 +192,9 @@ def _quarrel(centre: Config, branch: Config) -> None:
     try:
         ids = there.read_now(_quarrelsome, branch.office)
         for number, id in enumerate(ids):
-            here.write_now(_change, centre.office, id, number, True, cause="ui")
-            there.write_now(_change, branch.office, id, number, False, cause="ui")
+            for db, office, at_centre in ((here, centre.office, True), (there, branch.office, False)):
+                by = db.read_now(_manager, office)
+                db.write_now(_change, by, id, number, at_centre, by=by, cause="ui")
         asyncio.run(Exchange(there, branch.dir, clock=SystemClock()).run())
     finally:
         here.close()
@@ -208,10 +209,15 @@ def _quarrelsome(s: Session, office: str) -> list[str]:
     return list(s.scalars(query.order_by(Company.name, Company.id).limit(3)))
 
 
-def _change(s: Session, office: str, id: str, number: int, at_centre: bool) -> None:
-    manager = s.scalars(sa.select(User).where(User.home_office == office, User.role == "manager")).first()
-    by = actor_for(s, manager) if manager is not None else SYSTEM
-    s.info["actor_id"] = by.user_id
+def _manager(s: Session, office: str) -> Actor:
+    """Who quarrels: the office's manager; at head office somebody who may change everything."""
+    roles = ("director", "manager")
+    query = sa.select(User).where(User.home_office == office, User.role.in_(roles)).order_by(User.role)
+    found = s.scalars(query).first()
+    return actor_for(s, found) if found is not None else SYSTEM
+
+
+def _change(s: Session, by: Actor, id: str, number: int, at_centre: bool) -> None:
     concept = CONCEPTS["companies"]
     wishes: list[dict[str, Any]] = [
         {"payment_days": 45 if at_centre else 21},
@@ -219,9 +225,9 @@ def _change(s: Session, office: str, id: str, number: int, at_centre: bool) -> N
         {"website": "www.neue-adresse.example"},
     ]
     if number == 2 and at_centre:
-        records.remove(s, SYSTEM, concept, id)
+        records.remove(s, by, concept, id)
     else:
-        records.update(s, SYSTEM if at_centre else by, concept, id, wishes[number])
+        records.update(s, by, concept, id, wishes[number])
 
 
 # the folder

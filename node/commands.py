@@ -11,7 +11,6 @@ from node import (
     app,
     command,
     command_exchange,
-    command_import,
     command_people,
     command_safety,
     config,
@@ -50,9 +49,11 @@ def fill(commands: Commands) -> None:
 
     commands.add("exchange", command_exchange.exchange, "Exchange with head office now.", "kogge exchange /srv/kogge")
     commands.add("status", command_exchange.status, "How this node stands.", "kogge status /srv/kogge --json")
-    commands.add("verify", command_exchange.verify, "Compare a digest of every table with head office.", "kogge verify /srv/kogge")
+    commands.add("verify", command_exchange.verify, "Compare a digest of every table with head office.",
+                 "kogge verify /srv/kogge")  # fmt: skip
 
-    p = commands.add("import", command_import.import_files, "Read CSV or spreadsheet files.", "kogge import /srv/kogge customers.csv")
+    p = commands.add("import", _import, "Read CSV or spreadsheet files.",
+                     "kogge import /srv/kogge customers.csv")  # fmt: skip
     p.add_argument("files", nargs="+", type=Path, metavar="FILE")
     p.add_argument("--kind", metavar="K", help="what a single file holds: companies, persons, products, …")
     p.add_argument("--profile", type=Path, metavar="P", help="a mapping profile (TOML)")
@@ -61,12 +62,14 @@ def fill(commands: Commands) -> None:
     p.add_argument("--user", metavar="LOGIN", help="in whose name (default: the system)")
 
     _user(commands)
-    p = commands.add("token", command_people.token, "Make a key for the API; it is shown once.", "kogge token /srv/kogge --user anna")
+    p = commands.add("token", command_people.token, "Make a key for the API; it is shown once.",
+                     "kogge token /srv/kogge --user anna")  # fmt: skip
     p.add_argument("--user", required=True, metavar="LOGIN")
     p.add_argument("--label", default="command line", help="what it is for")
     p.add_argument("--days", type=int, default=sessions.TOKEN_DAYS, help="how long it holds (default: %(default)s)")
 
-    p = commands.add("backup", command_safety.make_backup, "Back up database, keys and configuration into one file, and verify it.",
+    p = commands.add("backup", command_safety.make_backup,
+                     "Back up database, keys and configuration into one file, and verify it.",
                      "kogge backup /srv/kogge /mnt/usb")  # fmt: skip
     p.add_argument("to", nargs="?", type=Path, metavar="TO", help="folder or file (default: the node's backup folder)")
     p = commands.add("restore", command_safety.restore, "Unpack a backup into an empty folder.",
@@ -74,7 +77,8 @@ def fill(commands: Commands) -> None:
     p.add_argument("file", type=Path, metavar="FILE")
     p.add_argument("dir", type=Path, metavar="DIR", help="an empty folder, or one that is not there")
     p.add_argument("--database", default="", metavar="URL", help="another, empty PostgreSQL database")
-    commands.add("doctor", command_safety.examine, "What is wrong with a node, and what helps.", "kogge doctor /srv/kogge")
+    commands.add("doctor", command_safety.examine, "What is wrong with a node, and what helps.",
+                 "kogge doctor /srv/kogge")  # fmt: skip
     p = commands.add("bench", command_safety.bench, "Measure capture and exchange on this machine.", folder=False)
     p.add_argument("--rows", type=int, default=100_000)
     p.add_argument("--updates", type=int, default=20_000)
@@ -101,7 +105,8 @@ def _user(commands: Commands) -> None:
         parser.add_argument("--password-file", type=Path, metavar="F", help="its first line; without: asked or made up")
     disable = sub.add_parser("disable", help="he cannot log in any more")
     disable.add_argument("login")
-    for parser, action in ((add, command_people.user_add), (passwd, command_people.user_passwd), (disable, command_people.user_disable),
+    for parser, action in ((add, command_people.user_add), (passwd, command_people.user_passwd),
+                           (disable, command_people.user_disable),
                            (sub.add_parser("list", help="everybody"), command_people.user_list)):  # fmt: skip
         # SUPPRESS: a --json before the sub-command must not be undone by its default
         parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -109,6 +114,12 @@ def _user(commands: Commands) -> None:
 
 
 # --- set up and run ---
+
+
+def _import(given: Given, out: Out, kind: Kind) -> int:
+    from node import command_import  # spreadsheets and profiles: not for a process that serves
+
+    return command_import.import_files(given, out, kind)
 
 
 def init(given: Given, out: Out, kind: Kind) -> None:

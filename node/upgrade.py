@@ -105,9 +105,9 @@ def _script() -> ScriptDirectory:
 
 def _migrate(conn: sa.Connection, script: ScriptDirectory) -> None:
     def steps(revision: object, _context: object) -> object:
-        return script._upgrade_revs("head", revision)  # type: ignore[arg-type,unused-ignore]  # as alembic.command.upgrade
+        return script._upgrade_revs("head", revision)  # type: ignore[arg-type]  # as alembic.command.upgrade does it
 
-    with EnvironmentContext(AlembicConfig(), script, fn=steps) as environment:  # type: ignore[arg-type]
+    with EnvironmentContext(AlembicConfig(), script, fn=steps) as environment:
         environment.configure(connection=conn, version_table=VERSION_TABLE, transactional_ddl=True)
         with environment.begin_transaction():
             environment.run_migrations()

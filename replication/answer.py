@@ -18,6 +18,7 @@ from replication import journal, rows, tables, version
 from replication.batch import Batch
 from replication.catalogue import Catalogue, Shape
 from replication.change import ROWS_MAX, Author, Block, Kind, Other, Part, Reply
+from replication.net import CHUNK
 from replication.version import Cell, Row
 
 Own = Callable[[Cell, str], bool]  # (cell, row): has the office that asks written this itself?
@@ -29,7 +30,9 @@ class Question:
     scope: frozenset[str] | None  # the buckets of the office; None: all
     agreed: int  # cells above this
     page: int  # of rows above this
-    head: int  # the hub's last revision
+    before: int  # the hub's last revision before this message
+    news: list[int]  # those that the message was given, and of which the office does not know all
+    head: int  # the hub's last revision now
     limit: int  # rows
     own: Own
     mentioned: set[tuple[int, str]]  # (tab, row) that are answered whole, whatever their revision
@@ -46,13 +49,14 @@ class News:
 def answer(conn: sa.Connection, shapes: Catalogue, batch: Batch, asked: Question, reply: Reply) -> None:
     """Fill in the reply. Its parts are read from the database while they are walked."""
     v = tables.version
-    query = sa.select(v.c.revision).where(v.c.revision > asked.page).order_by(v.c.revision)
+    query = sa.select(v.c.revision).where(v.c.revision > asked.page, v.c.revision <= asked.before)
+    query = query.order_by(v.c.revision)
     last = conn.execute(query.offset(asked.limit - 1).limit(1)).scalar()
     reply.page = asked.head if last is None else int(last)
-    if last is not None:
+    if last is not None and last < asked.head:
         behind = sa.select(sa.func.count()).select_from(v).where(v.c.revision > reply.page)
         reply.remaining = int(conn.execute(behind).scalar_one())
-        reply.more = reply.remaining > 0
+        reply.more = True
     reply.watermark = asked.agreed if reply.more else asked.head
     if not reply.more:
         reply.page = asked.head
@@ -83,9 +87,8 @@ def _news(conn: sa.Connection, shapes: Catalogue, asked: Question, upto: int) ->
             entry = found.get(key)
             row = _row(by_number[tab], key, entry.revision, entry.pack) if entry else Row(by_number[tab], key)
             yield News(row, Kind.WHOLE, row.cells(), asked.head)
-    query = sa.select(*columns).where(v.c.revision > asked.page, v.c.revision <= upto).order_by(v.c.revision)
     own, agreed = asked.own, asked.agreed
-    for revision, tab, key, data in conn.execute(query, execution_options={"yield_per": 5000}):
+    for revision, tab, key, data in _changed(conn, asked, upto):
         shape = by_number.get(tab)
         if shape is None or (tab, key) in done:
             continue
@@ -99,6 +102,19 @@ def _news(conn: sa.Connection, shapes: Catalogue, asked: Question, upto: int) ->
         cells = {c: cell for c, cell in row.cells().items() if cell.revision > agreed and not own(cell, key)}
         if cells:
             yield News(row, Kind.UPDATE, cells, revision)
+
+
+def _changed(conn: sa.Connection, asked: Question, upto: int) -> Iterator[sa.Row[Any, Any, Any, Any]]:
+    """The versions that have come since, without those that the message itself has brought and nobody disputed."""
+    v = tables.version
+    query = sa.select(v.c.revision, v.c.tab, v.c.row, v.c.pack).order_by(v.c.revision)
+    since = query.where(v.c.revision > asked.page, v.c.revision <= min(upto, asked.before))
+    with conn.execute(since, execution_options={"yield_per": CHUNK}) as result:
+        for chunk in result.partitions(CHUNK):
+            yield from chunk
+    news = [revision for revision in asked.news if asked.page < revision <= upto]
+    for start in range(0, len(news), CHUNK):
+        yield from conn.execute(query.where(v.c.revision.in_(news[start : start + CHUNK]))).all()
 
 
 def _by_table(keys: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
@@ -211,8 +227,9 @@ def pack(found: Iterable[News], who: Callable[[int], Author]) -> Part:
                     other = Other(shape.columns[c][0], revision, author, cell.seq, cell.at, cell.origin)
                     block.others.setdefault(index, []).append(other)
         places = [shape.place[c] for c in columns]
-        values: list[list[Any]] = [news.row.values or [] for news in group]
-        block.values = [[of[place] for of in values] for place in places]
+        if places:
+            by_place = list(zip(*(news.row.values or () for news in group), strict=True))
+            block.values = [list(by_place[place]) for place in places]
         part.blocks.append(block)
     part.authors = [("", 0, "", "") if number == 0 else who(number) for number in authors]
     return part

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from replication import capture, history, journal, net, rows, tables, version
 from replication.catalogue import Catalogue, Shape
-from replication.change import Author, Part
+from replication.change import Author, Block, Kind, Part
 from replication.decide import Change, Informed, Judge, Lost, Writer, in_order
 from replication.errors import BadMessage
 from replication.merge import Value
@@ -32,6 +32,7 @@ class Batch:
         *,
         keep_history: bool,
         clock_offset: int = 0,
+        agreed: int = 0,
     ) -> None:
         self.conn, self.shapes, self.office, self.number = conn, shapes, office, number
         self.keep_history, self.suspicious = keep_history, abs(clock_offset) > CLOCK_TRUSTED_MS
@@ -45,6 +46,8 @@ class Batch:
         self._dead: dict[str, set[str]] = {}
         self._judge: Judge | None = None
         self.rule = self.author(RULE)
+        self.began, self.agreed = number, agreed
+        self.news: list[int] = []  # revisions given here of which who asks does not know all
 
     def author(self, who: Author) -> int:
         """The number of an author; one that calls himself what we call our own users is one of ours."""
@@ -89,6 +92,50 @@ class Batch:
         result.sort(key=in_order)
         return result
 
+    def take(self, part: Part, acked: Mapping[int, int], informed: Informed) -> None:
+        """Decide and write what is not yet told. First the rows that are new here: there is nothing to decide."""
+        left = Part(blocks=[], authors=part.authors)
+        for block in part.blocks:
+            contested = self._insert(block, part.authors, acked) if block.kind is Kind.INSERT else block
+            if contested is not None:
+                left.blocks.append(contested)
+        if left.blocks:
+            changes = self.changes(left)
+            seqs = {author: acked.get(who[1], 0) for author, who in self._authors.items()}
+            self.apply([c for c in changes if c.seq > seqs[c.author]], informed)
+
+    def _insert(self, block: Block, by: list[Author], acked: Mapping[int, int]) -> Block | None:
+        """Write the rows of a block if all of them are new; else give it back."""
+        shape = self.shapes.get(block.table)
+        if shape is None or shape.bucket >= 0 or not block.ids:
+            return block
+        layout = self.layout(shape, block.columns)
+        if layout.missing is None or shape.merged in layout.slots:
+            return block
+        newest = [acked.get(who[1], 0) for who in by]
+        if any(seq <= newest[a] for seq, a in zip(block.seqs, block.authors, strict=True)):
+            return block
+        v = tables.version
+        query = sa.select(v.c.row).where(v.c.tab == shape.number, rows.among(self.conn, v.c.row, block.ids)).limit(1)
+        if self.conn.execute(query).first() is not None or rows.existing(self.conn, shape, block.ids):
+            return block
+        root = shape.travel.root
+        if root is not None and self._find_dead(root[1], {str(key) for key in block.values[block.columns.index(root[0])]}):
+            return block
+        authors = [self.author(who) for who in by]
+        first, count = self.number + 1, len(block.ids)
+        columns = list(block.values)
+        for place, value in layout.missing:
+            columns.insert(place, [value] * count)
+        numbers = range(first, first + count)
+        whose = (authors[a] for a in block.authors)
+        entries = zip(numbers, block.ids, whose, block.seqs, block.ats, strict=True)
+        with capture.off(self.conn):
+            version.insert(self.conn, shape, entries)
+            rows.insert(self.conn, shape, zip(block.ids, *columns, strict=True))
+        self.number += count
+        return None
+
     def apply(self, changes: list[Change], informed: Informed) -> None:
         """Decide and write."""
         with self.judging(changes) as judge:
@@ -124,12 +171,7 @@ class Batch:
             if root is not None and root[0] in change.layout.columns:
                 roots[root[1]].add(str(change.values[change.layout.columns.index(root[0])]))
         for table, keys in roots.items():
-            shape = self.shapes[table]
-            if shape.alive >= 0 and keys:
-                raw, alive = shape.raw.c, shape.columns[shape.alive][0]
-                dead = sa.not_(sa.cast(raw[alive], sa.Boolean)) if self.conn.dialect.name != "sqlite" else raw[alive] == 0
-                query = sa.select(raw.id).where(rows.among(self.conn, raw.id, keys), dead)
-                self._dead[table] = {row[0] for row in self.conn.execute(query)}
+            self._dead[table] = self._find_dead(table, keys)
         return Judge(
             number=self.number,
             writer=self.writer,
@@ -141,6 +183,15 @@ class Batch:
             is_dead=self._is_dead,
             layout=self.layout,
         )
+
+    def _find_dead(self, table: str, keys: set[str]) -> set[str]:
+        """Those rows of the table that users have deleted."""
+        shape = self.shapes[table]
+        if shape.alive < 0 or not keys:
+            return set()
+        raw, alive = shape.raw.c, shape.raw.c[shape.columns[shape.alive][0]]
+        dead = sa.not_(alive) if isinstance(alive.type, sa.Boolean) else alive == 0
+        return set(self.conn.execute(sa.select(raw.id).where(rows.among(self.conn, raw.id, keys), dead)).scalars())
 
     def _row(self, shape: Shape, key: str) -> Row:
         row = self._rows.get((shape.number, key))
@@ -219,7 +270,7 @@ class Batch:
         }  # fmt: skip
         row.values = [values.get(column) for column in table.order]
         row.base = Cell(lost.number, lost.number, self.rule, 0, 0, None)
-        row.revision = lost.number
+        row.revision, row.news = lost.number, True
         assert self._judge is not None
         self._judge.changed[id(row)] = row
 
@@ -230,6 +281,11 @@ class Batch:
     def _flush(self, judge: Judge) -> None:
         with capture.off(self.conn):
             version.store(self.conn, judge.changed.values())
+        self.news += [
+            row.revision
+            for row in judge.changed.values()
+            if row.news or row.stored_at > self.agreed or row.whole > self.agreed
+        ]
         if self.keep_history:
             entries = ((row.shape, row.id, c.author, c.at, number, old) for row, c, number, old in judge.received)
             history.keep(self.conn, entries)

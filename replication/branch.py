@@ -134,7 +134,8 @@ class Branch:
                     authors=[used.setdefault(edit.author, len(used)) for edit, _ in found],
                     ats=[edit.at for edit, _ in found],
                 )
-                block.values = [[values[place] for _, values in found] for place in (shape.place[c] for c in columns)]
+                by_place = list(zip(*(values for _, values in found), strict=True))
+                block.values = [list(by_place[shape.place[c] + 1]) for c in columns]
                 part.blocks.append(block)
             part.authors = [(self.office, *authors[number]) for number in used]
             yield part
@@ -240,13 +241,17 @@ def _history(conn: sa.Connection) -> History:
     return tuple((row.timeline, row.revision) for row in found)
 
 
+_WAITING = sa.text(
+    "SELECT count(*), min(x.at) FROM exchange_log l JOIN exchange_tx x ON x.number = l.tx "
+    "JOIN exchange_author a ON a.number = x.author JOIN exchange_life f ON f.office = a.office AND f.life = a.life "
+    "WHERE l.seq > :start AND l.op < 2 AND a.office = '' AND l.seq > f.told"
+)
+
+
 def _waiting(conn: sa.Connection, mine: net.Own) -> tuple[int, int | None]:
     """(entries not yet answered, when the first was typed)"""
-    count, oldest = 0, None
-    for entry in net.waiting(conn, mine):
-        count += 1
-        oldest = entry[6] if oldest is None else oldest
-    return count, oldest
+    count, oldest = conn.execute(_WAITING, {"start": mine.pending_from}).one()
+    return int(count), oldest
 
 
 def _written(conn: sa.Connection, mine: net.Own) -> dict[int, int]:

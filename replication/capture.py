@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from replication import catalogue, ddl, tables
 from replication.errors import NoContext, NotAttached
@@ -147,10 +148,10 @@ def enter_author(conn: sa.Connection, office: str, life: int, actor: str, cause:
     return int(conn.execute(sa.select(t.c.number).filter_by(**key)).scalar_one())
 
 
-def _insert_missing(conn: sa.Connection, table: sa.Table) -> sa.dialects.sqlite.Insert | sa.dialects.postgresql.Insert:
+def _insert_missing(conn: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     if conn.dialect.name == "sqlite":
-        return sa.dialects.sqlite.insert(table)
-    return sa.dialects.postgresql.insert(table)
+        return sqlite.insert(table)
+    return postgresql.insert(table)
 
 
 @contextmanager

@@ -117,10 +117,12 @@ class Judge:
 
     def _new(self, row: Row, change: Change, informed: Informed, origin: str | None) -> None:
         """A row that nobody has told us before: the common case, kept short."""
-        shape, layout, values = row.shape, change.layout, change.values
+        shape, layout, values = row.shape, change.layout, list(change.values)
         self.number = number = self.number + 1
-        if layout.columns == shape.order:
-            row.values = list(values)
+        if layout.missing is not None:
+            for place, value in layout.missing:
+                values.insert(place, value)
+            row.values = values
         else:
             for i, place in enumerate(layout.places):
                 row.put(place, values[i])
@@ -141,6 +143,7 @@ class Judge:
         me = self.writer(change.author)
         mine = Cell(0, 0, change.author, change.seq, change.at, origin)
         touched: set[int] = set()
+        news = origin is not None  # is the outcome something that the author himself does not know?
         cells = list(cells)
         old: dict[int, Any] = {}
         loud = any(c not in shape.silent for c in cells)
@@ -151,6 +154,7 @@ class Judge:
                 # edited here, deleted there, neither saw the other: the edit keeps the row
                 self._revive(row, mine, alive, change.author)
                 touched.update(row.cells())
+                news = True
             elif shape.alive in cells and not change.value(shape.alive)[0] and (alive is None or lives):
                 editor = next((c.author for c in row.distinct() if not informed(change, c, key)), None)
                 if editor is None:
@@ -159,6 +163,7 @@ class Judge:
                     self._revive(row, alive or mine, mine, editor, change.value(shape.alive))
                     touched.update(row.cells())
                     cells.remove(shape.alive)
+                    news = True
         for c in cells:
             cell, value = row.cell(c), change.value(c)
             if cell is not None and cell.seq >= change.seq and cell.origin == origin and self.writer(cell.author) == me:
@@ -168,7 +173,9 @@ class Judge:
                 touched.add(c)
             elif row.value(c) == value:
                 touched.add(c)
+                news = True
             else:
+                news = True
                 self._contest(row, c, change, cell, mine, touched, old)
         if not touched:
             return
@@ -181,6 +188,7 @@ class Judge:
         if shape.bucket in touched:
             row.whole = number
         self.changed[id(row)] = row
+        row.news = row.news or news
         if old:
             self.received.append((row, change, number, old))
         if shape.travel.root is not None and loud and not (shape.alive in cells and not row.value(shape.alive)[0]):
@@ -269,7 +277,7 @@ class Judge:
         self.number = number = self.number + 1
         for c, cell in dead.cells().items():
             dead.but[c] = cell._replace(since=cell.since or number, revision=number)
-        dead.revision = number
+        dead.revision, dead.news = number, True
         self.changed[id(dead)] = dead
 
     def _note(
@@ -315,4 +323,5 @@ class Judge:
         for row in {named.id: named, loser.id: loser}.values():
             self.number += 1
             row.revision = row.whole = self.number
+            row.news = True
             self.changed[id(row)] = row

@@ -90,13 +90,14 @@ class Hub:
         if last <= mine.pending_from:
             return 0
         batch = Batch(conn, shapes, self.office, self.head(conn), keep_history=False)
-        count, told = 0, {}
+        count = 0
+        told: dict[int, int] = {}
         for slice_ in _slices(net.edits(conn, shapes)):
             changes = []
             for shape, cells, _, found in net.with_values(conn, slice_):
                 layout = batch.layout(shape, net.columns_of(shape, cells))
                 for edit, values in found:
-                    picked = [values[place] for place in layout.places]
+                    picked = [values[place + 1] for place in layout.places]
                     changes.append(Change(layout, edit.row, picked, edit.author, edit.seq, edit.seen, edit.at))
             changes.sort(key=in_order)
             for change in changes:
@@ -152,7 +153,7 @@ class Hub:
         if ahead and not recovering:
             reply.recover = True
             return reply
-        batch = Batch(conn, shapes, self.office, self.head(conn), keep_history=True, clock_offset=message.at - at)
+        batch = Batch(conn, shapes, self.office, self.head(conn), keep_history=True, clock_offset=message.at - at, agreed=agreed)
         heard = recovery.Heard()
         own = _own(batch, message)
         mentioned: set[tuple[int, str]] = set()
@@ -170,10 +171,9 @@ class Hub:
                 continue
             if any(who[0] != message.office for who in part.authors):
                 raise BadMessage(f"The office {message.office} has sent changes in the name of another.")
-            changes = [c for c in batch.changes(part) if c.seq > acked.get(batch.writer(c.author)[1], 0)]
             if recovering:
-                mentioned |= {(c.layout.shape.number, c.row) for c in batch.changes(part)}
-            batch.apply(changes, informed)
+                mentioned |= {(shapes[b.table].number, key) for b in part.blocks if b.table in shapes for key in b.ids}
+            batch.take(part, acked, informed)
         for of, seq in message.written.items():
             acked[of] = max(acked[of], seq)
         self._told(conn, message, told, acked, at)
@@ -185,6 +185,8 @@ class Hub:
             page=max(agreed, min(message.page, batch.number)) if agreed == message.watermark else agreed,
             head=batch.number,
             limit=self.page_rows,
+            before=batch.began,
+            news=sorted(batch.news),
             own=(lambda cell, key: False) if recovering else own,
             mentioned=mentioned,
         )

@@ -7,7 +7,7 @@ rows that were edited more than once need to be remembered for it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from replication.catalogue import Catalogue, Shape
 from replication.change import Kind
 from replication.stored import from_stored, old_values
 
+CHUNK = 5000  # rows that are read at a time
 PENDING_FROM = "pending_from"  # exchange_state: everything up to this seq is answered
 
 
@@ -57,12 +58,13 @@ def waiting(conn: sa.Connection, mine: Own, *, again: bool = False) -> Generator
     """
     query = _WAITING_AGAIN if again else _WAITING
     life_of, told = mine.life_of, mine.told
-    result = conn.execute(query, {"start": mine.pending_from}, execution_options={"yield_per": 5000})
+    result = conn.execute(query, {"start": mine.pending_from}, execution_options={"yield_per": CHUNK})
     with result:
-        for entry in result:
-            life = life_of.get(entry[7])
-            if life is not None and entry[0] > told.get(life, 0):
-                yield entry
+        for chunk in result.partitions(CHUNK):
+            for entry in chunk:
+                life = life_of.get(entry[7])
+                if life is not None and entry[0] > told.get(life, 0):
+                    yield entry
 
 
 _WAITS = (
@@ -70,8 +72,9 @@ _WAITS = (
     "FROM exchange_log l JOIN exchange_tx x ON x.number = l.tx {more}"
     "WHERE l.seq > :start AND l.op < 2 ORDER BY l.seq"
 )
-_AGAIN = (
-    'JOIN (SELECT tab, "row" FROM exchange_log WHERE seq > :start AND op < 2 '
+_AGAIN = (  # who was edited more than once has an entry that is an update
+    'JOIN (SELECT tab, "row" FROM exchange_log WHERE seq > :start AND op < 2 AND "row" IN '
+    '(SELECT "row" FROM exchange_log WHERE seq > :start AND op = 1) '
     'GROUP BY tab, "row" HAVING count(*) > 1) again ON again.tab = l.tab AND again."row" = l."row" '
 )
 _WAITING = sa.text(_WAITS.format(more=""))
@@ -91,20 +94,20 @@ def edits(conn: sa.Connection, catalogue: Catalogue) -> Iterator[Edit]:
     planned: dict[int, list[Edit]] = {}
     for (tab, key), entries in again.items():
         _plan(planned, shapes[tab], key, entries, cells, seen)
+    all_plain = not again and seen.is_empty
     for entry in waiting(conn, mine):
         seq, tab, key, op, mask, saw, at, author = entry
         shape = shapes.get(tab)
         if shape is None:
             continue  # a table that travels no more
-        if (tab, key) in again:
-            yield from planned.pop(seq, ())
-        elif seen.is_plain(tab, key, seq):
+        if all_plain or (tab, key) not in again and seen.is_plain(tab, key, seq):
             changed = cells.of(tab, op, mask)
             if changed:
                 yield Edit(shape, key, changed, op == tables.INSERTED, author, at, seq, saw)
-        else:
+            continue
+        if (tab, key) not in again:
             _plan(planned, shape, key, [entry], cells, seen)
-            yield from planned.pop(seq, ())
+        yield from planned.pop(seq, ())
 
 
 def _plan(
@@ -162,6 +165,10 @@ class Seen:
         self._unseen: dict[int, dict[int, int]] = {}
         for row in conn.execute(sa.select(tables.unseen).where(tables.unseen.c.seq > start)):
             self._unseen.setdefault(row.seq, {})[row.cell] = row.seen
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._unseen or self.hidden or self.leaving)
 
     def is_plain(self, tab: int, key: str, seq: int) -> bool:
         return seq not in self._unseen and (tab, key) not in self.hidden and (tab, key) not in self.leaving
@@ -257,6 +264,7 @@ class Layout:
     slots: dict[int, tuple[int, ...]]  # cell -> indices into the values
     places: tuple[int, ...]  # index into the values -> place in Shape.order
     full: bool  # all cells that a new row has
+    missing: tuple[tuple[int, Any], ...] | None  # of values in the order of the table: (place, value) to complete them
 
 
 def layout(shape: Shape, columns: tuple[str, ...]) -> Layout:
@@ -265,7 +273,12 @@ def layout(shape: Shape, columns: tuple[str, ...]) -> Layout:
         cell: tuple(index[c] for c in parts) for cell, parts in shape.columns.items() if all(c in index for c in parts)
     }
     places = tuple(shape.place[c] for c in columns)
-    return Layout(shape, columns, tuple(sorted(slots)), slots, places, all(c in slots for c in shape.cells))
+    full = all(c in slots for c in shape.cells)
+    missing = None
+    if full and list(places) == sorted(places):
+        table = shape.travel.table
+        missing = tuple((i, rows.empty(table.c[c])) for i, c in enumerate(shape.order) if c not in index)
+    return Layout(shape, columns, tuple(sorted(slots)), slots, places, full, missing)
 
 
 def columns_of(shape: Shape, cells: tuple[int, ...]) -> tuple[str, ...]:
@@ -275,8 +288,8 @@ def columns_of(shape: Shape, cells: tuple[int, ...]) -> tuple[str, ...]:
 
 def with_values(
     conn: sa.Connection, slice_: list[Edit], *, again: bool = False
-) -> Iterator[tuple[Shape, tuple[int, ...], Kind, list[tuple[Edit, rows.Values]]]]:
-    """The edits of a slice with their rows' values, those of the same cells together.
+) -> Iterator[tuple[Shape, tuple[int, ...], Kind, list[tuple[Edit, Sequence[Any]]]]]:
+    """The edits of a slice with (id, *their rows' values), those of the same cells together.
 
     An edit that is not answered still stands in the live row. `again`: they have been answered once, and what came from
     elsewhere since may have replaced them: then their values are in the history.
@@ -287,12 +300,12 @@ def with_values(
     for edits_of in of_shape.values():
         shape = edits_of[0].shape
         keys = {edit.row for edit in edits_of}
-        live = rows.fetch(conn, shape, keys)
+        live: dict[str, Sequence[Any]] = dict(rows.read(conn, shape, keys))
         replaced = _replaced(conn, shape, keys) if again else {}
-        alike: dict[tuple[tuple[int, ...], bool], list[tuple[Edit, rows.Values]]] = {}
+        alike: dict[tuple[tuple[int, ...], bool], list[tuple[Edit, Sequence[Any]]]] = {}
         for edit in edits_of:
             values = live.get(edit.row)
-            if edit.row in replaced:
+            if replaced and edit.row in replaced:
                 values = _as_typed(shape, values, edit.seq, replaced[edit.row])
             if values is not None:  # else it was removed physically, by the exchange itself
                 alike.setdefault((edit.cells, edit.full), []).append((edit, values))
@@ -315,8 +328,8 @@ def _replaced(conn: sa.Connection, shape: Shape, keys: Collection[str]) -> dict[
 
 
 def _as_typed(
-    shape: Shape, values: rows.Values | None, seq: int, replaced: list[tuple[int, str]]
-) -> rows.Values | None:
+    shape: Shape, values: Sequence[Any] | None, seq: int, replaced: list[tuple[int, str]]
+) -> Sequence[Any] | None:
     """The row as it was before what came after `seq`."""
     result = list(values) if values is not None else None
     column_of = {bit: column for column, bit in shape.bits.items()}
@@ -326,8 +339,8 @@ def _as_typed(
         for bit, value in old_values(old).items():
             if bit in column_of:
                 if result is None:
-                    result = [None] * len(shape.order)
-                result[shape.place[column_of[bit]]] = from_stored(shape, column_of[bit], value)
+                    result = [None] * (len(shape.order) + 1)
+                result[shape.place[column_of[bit]] + 1] = from_stored(shape, column_of[bit], value)
     return result
 
 

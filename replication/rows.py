@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from replication.catalogue import Shape
 from replication.travel import ID
@@ -30,17 +31,45 @@ def fetch(conn: sa.Connection, shape: Shape, ids: Collection[str]) -> dict[str, 
     if not ids:
         return {}
     columns = [shape.raw.c[ID], *(shape.raw.c[c] for c in shape.order)]
-    found = conn.execute(sa.select(*columns).where(among(conn, shape.raw.c[ID], ids)))
-    return {row[0]: list(row[1:]) for row in found}
+    found = conn.execute(sa.select(*columns).where(among(conn, shape.raw.c[ID], ids))).all()
+    return {key: values for key, *values in found}
 
 
-def insert(conn: sa.Connection, shape: Shape, rows: Iterable[tuple[str, Sequence[Any]]]) -> None:
-    """Rows that do not exist. Columns that stay at home get their defaults, or the empty value of their type."""
+def read(conn: sa.Connection, shape: Shape, ids: Collection[str]) -> dict[str, Sequence[Any]]:
+    """id -> (id, *values), only to be looked at: it saves a copy."""
+    if not ids:
+        return {}
+    columns = [shape.raw.c[ID], *(shape.raw.c[c] for c in shape.order)]
+    dialect = conn.dialect
+    if dialect.name == "sqlite" and not any(
+        c.type.dialect_impl(dialect).result_processor(dialect, None) for c in columns
+    ):  # the driver's own tuples: there is nothing to convert
+        names = ", ".join(_quote(conn, c.name) for c in columns)
+        table = _quote(conn, shape.name)
+        sql = f"SELECT {names} FROM {table} WHERE {ID} IN (SELECT value FROM json_each(?))"  # noqa: S608 (names)
+        result = conn.exec_driver_sql(sql, (json.dumps(list(ids)),))
+        assert result.cursor is not None
+        return {row[0]: row for row in result.cursor.fetchall()}
+    found: Sequence[Sequence[Any]] = conn.execute(sa.select(*columns).where(among(conn, columns[0], ids))).all()
+    return {row[0]: row for row in found}
+
+
+def existing(conn: sa.Connection, shape: Shape, ids: Collection[str]) -> set[str]:
+    """Those ids that are rows."""
+    if not ids:
+        return set()
+    key = shape.raw.c[ID]
+    return set(conn.execute(sa.select(key).where(among(conn, key, ids))).scalars().all())
+
+
+def insert(conn: sa.Connection, shape: Shape, found: Iterable[tuple[Any, ...]]) -> None:
+    """Rows that do not exist: (id, *values). Columns that stay at home get the empty value of their type."""
     home = {c.name: empty(c) for c in shape.travel.table.columns if c.name in shape.travel.home and not c.nullable}
     names = [ID, *shape.order, *home]
     rest = tuple(home.values())
-    _many(conn, shape, names, [(key, *values, *rest) for key, values in rows],
-          f"INSERT INTO {{table}} ({{names}}) VALUES ({', '.join(['{mark}'] * len(names))})")  # fmt: skip
+    marks = ", ".join([_mark(conn)] * len(names))
+    complete = [(*row, *rest) for row in found] if rest else list(found)
+    _many(conn, shape, names, complete, f"INSERT INTO {{table}} ({{names}}) VALUES ({marks})")
 
 
 def update(conn: sa.Connection, shape: Shape, places: Sequence[int], rows: Iterable[tuple[Any, ...]]) -> None:
@@ -61,7 +90,7 @@ def empty(column: sa.Column[Any]) -> Any:
     if default is not None and default.is_scalar:
         value = default.arg
         if isinstance(column.type, sa.TypeDecorator):
-            return column.type.process_bind_param(value, sa.dialects.sqlite.dialect())  # type: ignore[no-untyped-call]
+            return column.type.process_bind_param(value, sqlite.dialect())  # type: ignore[no-untyped-call]
         return value
     if column.nullable:
         return None
@@ -91,7 +120,7 @@ def _many(conn: sa.Connection, shape: Shape, names: list[str], rows: list[tuple[
         rows = [_bound(row, binds) for row in rows]
     quoted = ", ".join(_quote(conn, name) for name in names)
     statement = sql.replace("{table}", _quote(conn, shape.name)).replace("{names}", quoted)
-    conn.exec_driver_sql(statement.replace("{mark}", _mark(conn)), rows)
+    conn.exec_driver_sql(statement, rows)
 
 
 def _bound(row: tuple[Any, ...], binds: list[tuple[int, Any]]) -> tuple[Any, ...]:

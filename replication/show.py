@@ -60,7 +60,7 @@ class Screen:
         cells = [shape.cell_of_bit[shape.bits[c]] for c in block.columns]
         full = len(places) == len(shape.order)
         plain = full or shape.merged >= 0 and len(places) == len(shape.order) - 1
-        inserts: list[tuple[str, rows.Values]] = []
+        inserts: list[tuple[Any, ...]] = []
         updates: dict[tuple[int, ...], list[tuple[Any, ...]]] = {}
         entries: list[Entry] = []
         touched = self.touched.setdefault(shape.name, set())
@@ -74,7 +74,7 @@ class Screen:
             mark = (shape.number, key)
             special = mark in self._busy or mark in self._hidden or mark in self._leaving or block.kind is Kind.WHOLE
             if now is None and plain and not special:
-                inserts.append((key, self._filled(shape, places, values)))
+                inserts.append((key, *self._filled(shape, places, values)))
                 touched.add(key)
                 self.rows += 1
                 continue
@@ -82,7 +82,7 @@ class Screen:
             if special:
                 wanted = self._guard(shape, block, key, set(cells), wanted)
             if now is None:
-                inserts.append((key, self._filled(shape, places, values)))
+                inserts.append((key, *self._filled(shape, places, values)))
             else:
                 changed = [i for i, place in enumerate(places) if cells[i] in wanted and now[place] != values[i]]
                 if block.kind is Kind.WHOLE:

@@ -53,11 +53,11 @@ log = sa.Table(
     sa.Column("op", sa.Integer, nullable=False),
     sa.Column("mask", Whole, nullable=False, doc="changed columns; where op is INSERTED all have, and it says whether `merged` is set"),
     sa.Column("seen", Whole, doc="at the hub, and where op is RECEIVED: the revision"),
-    sa.Column("old", sa.Text, doc="JSON: bit -> old value of a changed column"),
+    sa.Column("old", sa.Text, doc="bit -> old value of a changed column: stored.py"),
     # The name of this constraint is what a person reads who writes without a context.
     sa.CheckConstraint("tx IS NOT NULL", name="a_write_to_a_travelling_table_needs_capture_begin"),
     sa.Index(
-        "exchange_log_history", "tab", "row", "seq", sqlite_where=sa.text("op <> 0"), postgresql_where=sa.text("op <> 0")
+        "exchange_log_history", "row", sqlite_where=sa.text("op <> 0"), postgresql_where=sa.text("op <> 0")
     ),
     sqlite_autoincrement=True,
 )

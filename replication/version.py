@@ -31,20 +31,19 @@ class Cell(NamedTuple):
 class Row:
     """A row at the hub while a batch is decided."""
 
-    __slots__ = ("base", "but", "changed", "dirty", "id", "old", "revision", "shape", "stored", "stored_at", "values", "whole")
+    base: Cell | None = None  # of the cells that are not in `but`; None: there are none
+    whole = 0  # the revision at which the row last changed its bucket or was merged
+    revision = 0  # its newest
+    stored_at = 0  # the revision under which it lies in the database; 0: not yet
+    values: rows.Values | None = None
+    stored = False  # the live row exists
+    news = False  # who wrote it last is to be told, too
 
     def __init__(self, shape: Shape, key: str) -> None:
         self.shape, self.id = shape, key
-        self.base: Cell | None = None  # of the cells that are not in `but`; None: there are none
         self.but: dict[int, Cell] = {}
-        self.whole = 0  # the revision at which the row last changed its bucket or was merged
-        self.revision = 0  # its newest
-        self.stored_at = 0  # the revision under which it lies in the database; 0: not yet
-        self.values: rows.Values | None = None
-        self.stored = False  # the live row exists
         self.dirty: set[int] = set()  # places of values that are not yet written
         self.old: dict[int, Any] = {}  # place -> value before this batch
-        self.changed = False
 
     @property
     def known(self) -> bool:
@@ -122,11 +121,14 @@ def fetch(conn: sa.Connection, shape: Shape, ids: Collection[str]) -> dict[str, 
     """Every id -> its Row, with versions and live values where there are any."""
     v, result = tables.version, {key: Row(shape, key) for key in ids}
     query = sa.select(v.c.revision, v.c.row, v.c.pack).where(v.c.tab == shape.number, rows.among(conn, v.c.row, ids))
-    for revision, key, data in conn.execute(query):
+    live = set()
+    for revision, key, data in conn.execute(query).all():
+        live.add(key)
         row = result[key]
         row.whole, row.base, row.but = unpack(data)
         row.revision = row.stored_at = revision
-    for key, values in rows.fetch(conn, shape, ids).items():
+    live |= rows.existing(conn, shape, result.keys() - live)  # perhaps from before the capture began
+    for key, values in rows.fetch(conn, shape, live).items():
         result[key].values, result[key].stored = values, True
     return result
 
@@ -134,10 +136,11 @@ def fetch(conn: sa.Connection, shape: Shape, ids: Collection[str]) -> dict[str, 
 def store(conn: sa.Connection, changed: Iterable[Row]) -> None:
     """Write the versions and the live values of rows that have changed; the capture is off."""
     new, moved = [], []
-    inserts: dict[str, tuple[Shape, list[tuple[str, rows.Values]]]] = {}
+    inserts: dict[str, tuple[Shape, list[tuple[Any, ...]]]] = {}
     updates: dict[tuple[str, tuple[int, ...]], tuple[Shape, list[tuple[Any, ...]]]] = {}
     for row in changed:
-        row.compact()
+        if row.but:
+            row.compact()
         if row.stored_at:
             moved.append((row.revision, pack(row), row.stored_at))
         else:
@@ -146,7 +149,7 @@ def store(conn: sa.Connection, changed: Iterable[Row]) -> None:
             pass  # nothing is known of the row but that it was called a duplicate
         elif not row.stored:
             assert row.values is not None
-            inserts.setdefault(row.shape.name, (row.shape, []))[1].append((row.id, row.values))
+            inserts.setdefault(row.shape.name, (row.shape, []))[1].append((row.id, *row.values))
         elif row.dirty:
             assert row.values is not None
             places = tuple(sorted(row.dirty))
@@ -156,11 +159,22 @@ def store(conn: sa.Connection, changed: Iterable[Row]) -> None:
     if moved:
         sql = f"UPDATE exchange_version SET revision = {mark}, pack = {mark} WHERE revision = {mark}"  # noqa: S608
         conn.exec_driver_sql(sql, moved)
-    if new:
-        names = '(revision, tab, "row", pack)'
-        sql = f"INSERT INTO exchange_version {names} VALUES ({mark}, {mark}, {mark}, {mark})"  # noqa: S608
-        conn.exec_driver_sql(sql, new)
+    _insert(conn, new)
     for shape, inserted in sorted(inserts.values(), key=lambda entry: entry[0].travel.order):
         rows.insert(conn, shape, inserted)
     for (_, places), (shape, updated) in updates.items():
         rows.update(conn, shape, places, updated)
+
+
+def insert(conn: sa.Connection, shape: Shape, entries: Iterable[tuple[int, str, int, int, int]]) -> None:
+    """The versions of new rows of one table: (revision, id, author, seq, at)."""
+    packb, tab = msgpack.packb, shape.number
+    _insert(conn, [(n, tab, key, packb([0, (n, n, author, seq, at, None)])) for n, key, author, seq, at in entries])
+
+
+def _insert(conn: sa.Connection, new: list[tuple[int, int, str, bytes]]) -> None:
+    if new:
+        mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
+        names = '(revision, tab, "row", pack)'
+        sql = f"INSERT INTO exchange_version {names} VALUES ({mark}, {mark}, {mark}, {mark})"  # noqa: S608
+        conn.exec_driver_sql(sql, new)

@@ -16,6 +16,8 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
+from itertools import accumulate
+from operator import sub
 from typing import Any, BinaryIO
 
 import msgpack
@@ -120,7 +122,7 @@ def _encode(direction: str, head: list[Any], parts: Iterable[Part], key: Ed25519
 
 
 def _frame(chain: Any, direction: str, place: int, last: bool, content: Any, key: Ed25519PrivateKey) -> bytes:
-    body = compress(_pack([FORMAT, direction, place, last, content]))
+    body = compress(pack([FORMAT, direction, place, last, content]))
     chain.update(body)
     return struct.pack(">I", len(body)) + key.sign(chain.digest()) + body
 
@@ -186,7 +188,7 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
 
 
 def _content(body: bytes) -> list[Any]:
-    content = _list(_unpack(decompress(body)), 5, 5)
+    content = _list(unpack(decompress(body)), 5, 5)
     if content[0] != FORMAT and isinstance(content[0], int):
         raise UnknownVersion(f"The other side speaks format {content[0]}; this node knows {FORMAT}.")
     return content
@@ -197,11 +199,11 @@ def _content(body: bytes) -> list[Any]:
 
 def pack_part(part: Part) -> bytes:
     """A part for keeping: compressed, unsigned."""
-    return compress(_pack(_plain_part(part)))
+    return compress(pack(_plain_part(part)))
 
 
 def unpack_part(data: bytes) -> Part:
-    return part_of(_unpack(decompress(data)))
+    return part_of(unpack(decompress(data)))
 
 
 def _plain_part(part: Part) -> list[Any]:
@@ -298,39 +300,37 @@ def _long_ids(plain: Any) -> list[str]:
 
 def _steps(numbers: list[int]) -> list[int]:
     """Differences from one to the next: mostly the same small number, which costs next to nothing compressed."""
-    return [a - b for a, b in zip(numbers, [0, *numbers], strict=False)]
+    return list(map(sub, numbers, [0, *numbers]))
 
 
 def _sums(plain: Any, count: int, least: int = 0) -> list[int]:
-    steps, result, total = _list(plain, count, count), [], 0
-    for step in steps:
-        if type(step) is not int:
-            raise BadMessage("A number is not a whole number.")
-        total += step
-        if not least <= total < _INT_MAX:
-            raise BadMessage("A number is out of range.")
-        result.append(total)
+    steps = _list(plain, count, count)
+    if not set(map(type, steps)) <= {int}:
+        raise BadMessage("A number is not a whole number.")
+    result = list(accumulate(steps))
+    if result and not least <= min(result) <= max(result) < _INT_MAX:
+        raise BadMessage("A number is out of range.")
     return result
 
 
 def _short(column: list[Any]) -> list[Any]:
     """A column that has everywhere the same value is sent as that value."""
     first = column[0] if column else None
-    same = all(value == first and type(value) is type(first) for value in column)
+    same = column.count(first) == len(column) and len(set(map(type, column))) <= 1
     return [1, first] if same else [0, column]
 
 
-_ALLOWED = (type(None), bool, int, float, str, bytes, Decimal, dt.date, dt.datetime)
+_KINDS = {type(None), bool, int, float, str, bytes, Decimal, dt.date, dt.datetime}
 
 
 def _long(plain: Any, count: int) -> list[Any]:
     same, values = _list(plain, 2, 2)
     if same == 1:
-        if not isinstance(values, _ALLOWED):
+        if type(values) not in _KINDS:
             raise BadMessage("A value is of a kind that does not travel.")
         return [values] * count
     column = _list(values, count, count)
-    if any(isinstance(value, list | dict) for value in column):
+    if not set(map(type, column)) <= _KINDS:
         raise BadMessage("A value is of a kind that does not travel.")
     return column
 
@@ -393,7 +393,7 @@ def decompress(data: bytes) -> bytes:
         raise BadMessage("A part cannot be unpacked: it was damaged on the way.") from error
 
 
-def _pack(content: Any) -> bytes:
+def pack(content: Any) -> bytes:
     packed: bytes = msgpack.packb(content, default=_rich)
     return packed
 
@@ -408,7 +408,7 @@ def _rich(value: Any) -> msgpack.ExtType:
     raise TypeError(f"a value of type {type(value).__name__} cannot travel")
 
 
-def _unpack(data: bytes) -> Any:
+def unpack(data: bytes) -> Any:
     try:
         return msgpack.unpackb(data, strict_map_key=False, ext_hook=_poor, use_list=True)
     except BadMessage:

@@ -22,7 +22,7 @@ from node.web.language import Reader
 
 Cell = str | int | float | Decimal | date | datetime | bool | None
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
-_NUMBER = re.compile(r"^[+\-]?[\d\s().,/]+$")  # a phone number is no formula
+_NUMBER = re.compile(r"^[+\-]?[\d\s().,/\-]+$")  # a phone number is no formula that does any harm
 
 
 def to_csv(columns: Sequence[tuple[Field, str]], rows: Iterable[Sequence[Cell]], r: Reader) -> bytes:

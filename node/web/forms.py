@@ -221,7 +221,6 @@ def _second(pair: tuple[str, str]) -> str:
     return pair[1].casefold()
 
 
-
 def _parts(
     f: Field,
     rows: Sequence[Mapping[str, Any]],
@@ -341,7 +340,7 @@ def _parse_parts(f: Field, form: Mapping[str, str], r: Reader, errors: dict[str,
         part, wrong = parse(f.parts, form, r, new=True, prefix=f"{f.name}.{n}.")
         filled = any(v not in (None, "", False, []) for k, v in part.items() if _tells(f, k))
         key = form.get(f"{f.name}.{n}.id", "")
-        if filled or (wrong and any(form.get(f"{f.name}.{n}.{k}") for k in wrong)):
+        if filled or (wrong and any(form.get(f"{f.name}.{n}.{k}", "").strip() for k in wrong)):
             errors.update({f"{f.name}.{n}.{k}": text for k, text in wrong.items()})
             found.append({**part, **({"id": key} if key else {})})
     return found

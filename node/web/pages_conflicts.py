@@ -66,6 +66,7 @@ async def _inbox(request: web.Request, id: str) -> web.Response:
         v,
         "conflicts.html",
         show=show,
+        automatic=hasattr(conflicts, "merged_automatically"),  # only where the exchange keeps what came together
         items=[summary(c, v) for c in items],
         next=got["next"],
         open_count=got["open"],
@@ -205,9 +206,18 @@ def marked(before: str, after: str) -> list[tuple[str, bool]]:
     if before in ("", cells.DASH) or max(len(before), len(after)) > DIFF_MAX:
         return [(after, before != after)]
     match = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    if match.ratio() < 0.4:
+    if match.ratio() < 0.6:
         return [(after, True)]
-    return [(after[b1:b2], tag != "equal") for tag, _a1, _a2, b1, b2 in match.get_opcodes() if b2 > b1]
+    bits: list[tuple[str, bool]] = []
+    gap = False  # something was taken out here: the next letter shows where
+    for tag, _a1, _a2, b1, b2 in match.get_opcodes():
+        if gap and tag == "equal":
+            bits.append((after[b1 : b1 + 1], True))
+            b1 += 1
+        gap = tag == "delete"
+        if b2 > b1:
+            bits.append((after[b1:b2], tag != "equal"))
+    return bits
 
 
 def _raw(x: Value, v: Visit) -> str:

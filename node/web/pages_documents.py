@@ -105,8 +105,6 @@ async def _desk(
         facts=facts_of(concept, item, v, known, may_edit),
         standing=standing_of(item, v, known),
         may_edit=may_edit,
-        previous="",
-        following="",
     )
 
 

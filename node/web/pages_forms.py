@@ -309,7 +309,9 @@ async def stale_page(
             continue
         stored = cells.text(field, item.get(name), v.reader, shown)
         yours = cells.text(field, value, v.reader, shown)
-        if stored != yours:
+        raw = forms.show_raw(field.kind, item.get(name), v.reader)
+        untouched = name in original and raw == original[name]  # nobody else changed it: it simply goes in
+        if stored != yours and not untouched:
             was = shown.titles.get(original.get(name, ""), original.get(name, "")) or cells.DASH
             found.append(Difference(name=name, label=v.text(field.label), original=was, yours=yours, stored=stored))
     by_whom = (await database(request).read(titles_of, by, [_CHANGED_BY], [item])).get(str(item.get("changed_by")), "")

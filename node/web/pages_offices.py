@@ -108,7 +108,7 @@ def _fetch(s: Session, by: Actor, states: Any, central: bool) -> dict[str, Any]:
         found["conflicts"] = conflicts.open_total(s)
         found["revenue"] = None
         if may(by, "order", "read"):
-            found["revenue"] = reports.revenue(s, by, group="office", kind="invoice", include_cancelled=False)
+            found["revenue"] = reports.revenue(s, by, group="office")
     return found
 
 

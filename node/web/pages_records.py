@@ -106,15 +106,8 @@ async def record_page(
         "related": related_of(concept, item, got, v, by),
         "standing": standing_of(item, v, got.titles),
         "changes": [change_of(c, concept, v, got.titles) for c in got.changes],
-        "from_list": "",
-        "previous": _neighbour(concept, got.neighbours[0]),
-        "following": _neighbour(concept, got.neighbours[1]),
     }
     return page(request, v, template, **{**context, **more})
-
-
-def _neighbour(concept: Concept, id: str) -> str:
-    return address_of(concept, id) if id else ""
 
 
 def _older(entries: Sequence[Any], show: str) -> str:

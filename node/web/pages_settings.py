@@ -7,7 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 from sqlalchemy.orm import Session
 
-from node.domain import sessions, users
+from node.domain import finding, sessions, users
 from node.domain.access import Actor
 from node.domain.concept import Field, Kind
 from node.domain.users import User
@@ -65,6 +65,40 @@ def _set_password(s: Session, by: Actor, hashed: str) -> None:
     users.set_password(s, by, by.user_id, hashed)
 
 
+async def user_password(request: web.Request) -> web.Response:
+    """The form in which an administrator gives somebody a password."""
+    return await _user_password(request)
+
+
+async def _user_password(request: web.Request, error: str = "", status: int = 200) -> web.Response:
+    by, id = actor(request), request.match_info["id"]
+    name = await database(request).read(_name_for, by, id)
+    return page(request, await visit(request), "password.html", status=status, id=id, name=name, error=error)
+
+
+def _name_for(s: Session, by: Actor, id: str) -> str:
+    row = finding.found(s, by, User, "user", id, "edit")
+    return row.name
+
+
+async def save_user_password(request: web.Request) -> web.Response:
+    """Give it; his open sessions at this node end."""
+    form, by, v, db = await posted(request), actor(request), await visit(request), database(request)
+    id = request.match_info["id"]
+    await db.read(_name_for, by, id)
+    try:
+        users.acceptable_password(form.get("new", ""))
+    except Invalid as invalid:
+        return await _user_password(request, v.text(next(iter(invalid.fields.values()))), 422)
+    hashed = await db.read(lambda _s: sessions.hash_password(form["new"]))
+    await db.write(_give_password, by, id, hashed, by=by)
+    return go(f"/users/{id}", Toast(text=v.text(_("Password given. Tell it in person, not by mail."))))
+
+
+def _give_password(s: Session, by: Actor, id: str, hashed: str) -> None:
+    users.set_password(s, by, id, hashed)
+
+
 async def about(request: web.Request) -> web.Response:
     """What Kogge is made of."""
     return pages_plain.about(request, await visit(request))
@@ -116,6 +150,8 @@ ROUTES: list[web.RouteDef] = [
     web.get("/settings", settings),
     web.post("/settings", save),
     web.post("/settings/password", password),
+    web.get("/users/{id}/password", user_password),
+    web.post("/users/{id}/password", save_user_password),
     web.get("/about", about),
     web.get("/design", design),
     web.get("/pill", pill),

@@ -78,7 +78,6 @@ class Parts:
     entries: list[Any] = field(default_factory=list)
     changes: list[Any] = field(default_factory=list)
     owed: list[receivables.OpenItem] = field(default_factory=list)
-    neighbours: tuple[str, str] = ("", "")
 
 
 RELATED: Mapping[str, tuple[tuple[str, str, str], ...]] = {
@@ -239,6 +238,8 @@ def more_of(concept: Concept, item: Mapping[str, Any], by: Actor) -> list[Action
         made.append(Action(label=_("Merge with another one"), href=f"{here}/{id}/merge", icon="merge"))
     if concept.name in WITH_TIMELINE and may(by, "task", "create"):
         made.append(Action(label=_("New task"), href=f"/tasks/new?{concept.singular}={id}", icon="task"))
+    if concept.name == "users" and may(by, "user", "edit"):
+        made.append(Action(label=_("Give a password"), href=f"{here}/{id}/password", icon="key"))
     if concept.removable and may(by, concept.singular, "delete") and not item.get("posted_at"):
         made.append(Action(label=_("Delete"), href=f"{here}/{id}/delete", icon="x", post=True))
     return made

@@ -261,7 +261,7 @@ NAVIGATION: tuple[Entry, ...] = (
     ),
     Entry("/tasks", "task", _("Tasks"), "task", ("/tasks", "/activities")),
     Entry("/products", "box", _("Catalogue"), "product", ("/products", "/price-lists", "/stock-movements")),
-    Entry("/exchange", "office", _("Offices"), "office", ("/offices", "/exchange", "/conflicts")),
+    Entry("/exchange", "office", _("Offices"), "office", ("/offices", "/exchange")),
 )
 NEW: tuple[tuple[str, str, str, str], ...] = (  # address, icon, words, subject
     ("/companies/new", "customers", _("Company"), "company"),

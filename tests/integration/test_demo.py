@@ -27,7 +27,7 @@ from node.domain.payments import Allocation
 from node.domain.users import User
 from node.errors import BadInput, Refused
 from node.ids import derived
-from tests.support.postgres import free_port
+from tests.support.ports import free_range
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 COMPANIES = 60
@@ -127,7 +127,7 @@ def _asked(browser: Any, url: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_the_demo_starts_serves_stops_and_continues(tmp_path: Path) -> None:
-    folder, port = tmp_path / "demo", _free_range()
+    folder, port = tmp_path / "demo", free_range(2 * demo.STEP + 2)
     with _running(folder, port) as said:
         table = said[-1]
         assert all(word in table for word in ("HAM", "BER", "SPB", demo.PASSWORD, "ingrid.hansen (director)"))
@@ -149,12 +149,7 @@ def test_the_demo_starts_serves_stops_and_continues(tmp_path: Path) -> None:
 def test_a_foreign_folder_and_impossible_wishes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(Refused, match="not empty and holds no demo"):
-        demo.run(tmp_path, offices=1, port=_free_range(), companies=COMPANIES)
+        demo.run(tmp_path, offices=1, port=free_range(2 * demo.STEP + 2), companies=COMPANIES)
     with pytest.raises(BadInput, match="between 1 and"):
-        demo.run(tmp_path / "x", offices=99, port=_free_range())
+        demo.run(tmp_path / "x", offices=99, port=free_range(2 * demo.STEP + 2))
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
-
-
-def _free_range() -> int:
-    """A port with room for the demo's others behind it."""
-    return min(free_port(), 60_000)

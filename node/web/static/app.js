@@ -129,6 +129,21 @@ document.addEventListener("dragover", e => { const lane = e.target.closest?.("[d
 document.addEventListener("dragend", () => { held = null; $$(".lane.over").forEach(l => l.classList.remove("over")); });
 document.addEventListener("drop", e => { const lane = e.target.closest?.("[data-stage]"); if (!held || !lane) return; e.preventDefault(); const b = $(`[data-to="${lane.dataset.stage}"]`, held); if (b && held.closest("[data-stage]") !== lane) b.click(); });
 
+/* from a record to its neighbours in the list it was opened from */
+try {
+  const list = $("#results [data-rows]"), kept = JSON.parse(sessionStorage.getItem("list") || "null"), crumb = $("main > .crumb");
+  if (list) sessionStorage.setItem("list", JSON.stringify({from: location.pathname + location.search, hrefs: $$("[data-row] th a", list).map(a => a.getAttribute("href"))}));
+  const n = kept ? kept.hrefs.indexOf(location.pathname) : -1;
+  if (crumb && !list && n >= 0) {
+    const go = (href, key, words) => { const a = el("a", {href, textContent: words + " "}, el("kbd", {textContent: key})); a.dataset.key = key; return a; };
+    const row = el("span", {className: "row push"});
+    if (n > 0) row.append(go(kept.hrefs[n - 1], "k", body.dataset.previous));
+    row.append(Object.assign(el("a", {href: kept.from + (kept.from.includes("?") ? "&" : "?") + "at=" + location.pathname.split("/").pop()}), {textContent: n + 1 + " / " + kept.hrefs.length}));
+    if (n < kept.hrefs.length - 1) row.append(go(kept.hrefs[n + 1], "j", body.dataset.next));
+    crumb.append(row);
+  }
+} catch { /* no storage here: the list itself stays one click away */ }
+
 /* live pages: the server says which tables changed; what shows them is fetched anew unless somebody works in it */
 if (window.EventSource && csrf && $("#pill")) {
   const source = new EventSource("/live");

@@ -62,6 +62,6 @@ def test_a_toast_survives_the_redirect_and_a_foreign_cookie_is_ignored() -> None
 
 
 def test_a_conflict_marks_what_is_new() -> None:
-    assert marked("0561 7004-10", "0561 7004-0") == [("0561 7004-", False), ("0", False)]
+    assert marked("0561 7004-10", "0561 7004-0") == [("0561 7004-", False), ("0", True)]
     assert marked("Mondays.", "Tuesdays.")[0][1] is True
     assert marked("0561 7004-10", "+371 6702 44 18") == [("+371 6702 44 18", True)]

@@ -72,7 +72,8 @@ def test_a_time_is_the_offices() -> None:
 def test_a_wrong_field_keeps_what_was_typed_and_names_itself() -> None:
     typed = {"amount": "zwölf"}
     values, errors = forms.parse([AMOUNT], typed, DE, new=True)
-    assert values == {} and list(errors) == ["amount"]
+    assert values == {}
+    assert list(errors) == ["amount"]
     made = forms.controls([AMOUNT], values, DE, typed=typed, errors=errors)[0].controls[0]
     assert made.value == "zwölf"
     assert made.error == "Schreiben Sie eine Zahl wie 1250 oder 12,50."
@@ -97,4 +98,5 @@ def test_a_reference_that_is_only_typed_is_asked_for() -> None:
     _values, errors = forms.parse([owner], {"owner": "", "owner.text": "Anna"}, DE, new=True)
     assert "owner" in errors
     values, errors = forms.parse([owner], {"owner": "K1", "owner.text": ""}, DE, new=True)
-    assert values == {"owner": None} and errors == {}
+    assert values == {"owner": None}
+    assert errors == {}
