@@ -150,9 +150,7 @@ def _with_values(conn: sa.Connection, shapes: Catalogue, asked: Question, found:
                 yield news
 
 
-def _out_of_scope(
-    conn: sa.Connection, shapes: Catalogue, asked: Question, shape: Shape, group: list[Row]
-) -> set[str]:
+def _out_of_scope(conn: sa.Connection, shapes: Catalogue, asked: Question, shape: Shape, group: list[Row]) -> set[str]:
     if asked.scope is None:
         return set()
     if shape.name != journal.conflict.name:

@@ -120,7 +120,9 @@ class Batch:
         if self.conn.execute(query).first() is not None or rows.existing(self.conn, shape, block.ids):
             return block
         root = shape.travel.root
-        if root is not None and self._find_dead(root[1], {str(key) for key in block.values[block.columns.index(root[0])]}):
+        if root is not None and self._find_dead(
+            root[1], {str(key) for key in block.values[block.columns.index(root[0])]}
+        ):
             return block
         authors = [self.author(who) for who in by]
         first, count = self.number + 1, len(block.ids)
@@ -165,7 +167,9 @@ class Batch:
             if root is not None:
                 place = shape.place[root[0]]
                 found = roots.setdefault(root[1], set())
-                found.update(str(row.values[place]) for key in keys if (row := self._row(shape, key)).values is not None)
+                found.update(
+                    str(row.values[place]) for key in keys if (row := self._row(shape, key)).values is not None
+                )
         for change in changes:
             root = change.layout.shape.travel.root
             if root is not None and root[0] in change.layout.columns:
@@ -227,7 +231,7 @@ class Batch:
                 self._rows[shape.number, key] = child
             for key in sorted(children):
                 child = self._row(shape, key)
-                if child.alias() is not None or shape.alive >= 0 and child.known and not child.value(shape.alive)[0]:
+                if child.alias() is not None or (shape.alive >= 0 and child.known and not child.value(shape.alive)[0]):
                     continue
                 for cell in child.distinct():
                     if not informed(change, cell, key):

@@ -209,7 +209,7 @@ def _limit(path: Path, data: list[dict[str, Any]]) -> float:
     conn.execute(str(sa.schema.CreateTable(_customer).compile(dialect=sa.create_engine("sqlite://").dialect)))
     sets = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
     marks = ", ".join("?" * len(names))
-    upsert = f"INSERT INTO customer ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {sets}"  # noqa: S608
+    upsert = f"INSERT INTO customer ({', '.join(names)}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET {sets}"
     packed_rows = [list(row.values()) for row in data]
     began = time.perf_counter()
     conn.execute("BEGIN IMMEDIATE")

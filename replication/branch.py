@@ -180,9 +180,7 @@ class Branch:
             conn.execute(life.update().where(life.c.office == "", life.c.life == of).values(told=seq))
         net.put_state(conn, net.PENDING_FROM, 0)
 
-    def _take(
-        self, conn: sa.Connection, reply: Reply, history: History, at: int, recovering: int
-    ) -> Applied:
+    def _take(self, conn: sa.Connection, reply: Reply, history: History, at: int, recovering: int) -> Applied:
         shapes = self._catalogue.load(conn)
         timeline, watermark = history[-1]
         travelled = reply.timeline > timeline
@@ -335,9 +333,7 @@ def _keep(conn: sa.Connection, part: Part, revision: int, at: int) -> None:
     conn.execute(tables.received.insert().values(values))
 
 
-def _keep_untold(
-    conn: sa.Connection, shapes: Catalogue, agreed: int, told: set[tuple[str, str]], reply: Reply
-) -> None:
+def _keep_untold(conn: sa.Connection, shapes: Catalogue, agreed: int, told: set[tuple[str, str]], reply: Reply) -> None:
     """Split what the lost timeline had told us at `agreed`."""
     r = tables.received
     query = sa.select(r.c.number).where(r.c.revision > agreed).order_by(r.c.revision, r.c.number)

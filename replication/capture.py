@@ -122,11 +122,13 @@ def _begin_sqlite(conn: sa.Connection, context: Context) -> int:
 
 
 def _enter(conn: sa.Connection, author: int, context: Context) -> int:
-    seen = "(SELECT coalesce(max(revision), 0) FROM exchange_timeline WHERE timeline = " \
+    seen = (
+        "(SELECT coalesce(max(revision), 0) FROM exchange_timeline WHERE timeline = "
         "(SELECT max(timeline) FROM exchange_timeline))"
+    )
     if conn.dialect.name == "sqlite":  # once per transaction of every user: the shortest way to the driver
         if context.seen is None:
-            sql = f"INSERT INTO exchange_tx (author, at, seen) VALUES (?, ?, {seen})"  # noqa: S608 (constant)
+            sql = f"INSERT INTO exchange_tx (author, at, seen) VALUES (?, ?, {seen})"
             return int(conn.exec_driver_sql(sql, (author, context.at)).lastrowid)
         sql = "INSERT INTO exchange_tx (author, at, seen) VALUES (?, ?, ?)"
         return int(conn.exec_driver_sql(sql, (author, context.at, context.seen)).lastrowid)

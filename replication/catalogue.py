@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from replication import tables
 from replication.errors import NotInstalled
-from replication.travel import ID, Policy, Travel
+from replication.travel import Policy, Travel
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,12 +125,16 @@ def postgresql_bodies(shape: Shape) -> dict[str, tuple[str, str]]:
         olds.append(f"CASE WHEN {differs} THEN ',\"{bit}\":' || coalesce(to_json({old})::text, 'null') END")
     into = "INSERT INTO exchange_log"
     bodies = {
-        "insert": ("AFTER INSERT", f"{into} (tx, tab, row, op, mask) VALUES (number, {number}, NEW.{ID}, 0, {_inserted(shape)});"),
+        "insert": (
+            "AFTER INSERT",
+            f"{into} (tx, tab, row, op, mask) VALUES (number, {number}, NEW.{ID}, 0, {_inserted(shape)});",
+        ),
         "update": (
             "AFTER UPDATE",
             f"IF OLD.{ID} <> NEW.{ID} THEN RAISE EXCEPTION 'the id of a travelling row never changes'; END IF;\n"
             f"changed := {' | '.join(masks)};\n"
-            f"IF changed <> 0 THEN {into} (tx, tab, row, op, mask, old) VALUES (number, {number}, NEW.{ID}, 1, changed, "
+            f"IF changed <> 0 THEN {into} (tx, tab, row, op, mask, old) "
+            f"VALUES (number, {number}, NEW.{ID}, 1, changed, "
             f"concat({', '.join(olds)})); END IF;",
         ),
     }
@@ -155,7 +159,8 @@ def postgresql_bodies(shape: Shape) -> dict[str, tuple[str, str]]:
 
 def _repair_postgresql(conn: sa.Connection, shapes: Sequence[Shape]) -> tuple[str, ...]:
     conn.exec_driver_sql(
-        f"CREATE OR REPLACE FUNCTION exchange_context() RETURNS bigint LANGUAGE plpgsql STABLE AS $body${_CONTEXT}$body$"
+        "CREATE OR REPLACE FUNCTION exchange_context() RETURNS bigint "
+        f"LANGUAGE plpgsql STABLE AS $body${_CONTEXT}$body$"
     )
     query = sa.text(
         "SELECT t.tgname AS name, c.relname AS tab, t.tgenabled AS enabled, p.prosrc AS body FROM pg_trigger t "
@@ -179,8 +184,6 @@ def _repair_postgresql(conn: sa.Connection, shapes: Sequence[Shape]) -> tuple[st
             )
         )
         conn.exec_driver_sql(f"DROP TRIGGER IF EXISTS {function} ON {table}")
-        conn.exec_driver_sql(
-            f"CREATE TRIGGER {function} {when} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()"
-        )
+        conn.exec_driver_sql(f"CREATE TRIGGER {function} {when} ON {table} FOR EACH ROW EXECUTE FUNCTION {function}()")
         repaired.append(name)
     return tuple(repaired)

@@ -307,7 +307,9 @@ class Judge:
             for c, cell, value in left:
                 if loser is not named or not informed(change, cell, loser.id):  # who merged them had not seen it
                     columns = shape.columns[c]
-                    late = Change(self.layout(shape, columns), survivor.id, list(value), cell.author, cell.seq, 0, cell.at)
+                    late = Change(
+                        self.layout(shape, columns), survivor.id, list(value), cell.author, cell.seq, 0, cell.at
+                    )
                     typed = cell.origin or loser.id
                     self._decide(survivor, [c], late, lambda *_: False, None if typed == survivor.id else typed)
             self.number += 1

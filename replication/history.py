@@ -86,14 +86,22 @@ def keep(conn: sa.Connection, entries: Iterable[tuple[Shape, str, int, int, int,
     whose = list(dict.fromkeys((author, at) for _, _, author, at, _, _ in found))
     numbers = dict(zip(whose, _tx_numbers(conn, len(whose)), strict=True))
     mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
-    sql = f"INSERT INTO exchange_tx (number, author, at, seen) VALUES ({mark}, {mark}, {mark}, 0)"  # noqa: S608
+    sql = f"INSERT INTO exchange_tx (number, author, at, seen) VALUES ({mark}, {mark}, {mark}, 0)"
     conn.exec_driver_sql(sql, [(numbers[who], *who) for who in whose])
     names = '(tx, tab, "row", op, mask, seen, old)'
-    sql = f"INSERT INTO exchange_log {names} VALUES ({', '.join([mark] * 7)})"  # noqa: S608
+    sql = f"INSERT INTO exchange_log {names} VALUES ({', '.join([mark] * 7)})"
     conn.exec_driver_sql(
         sql,
         [
-            (numbers[author, at], shape.number, row, tables.RECEIVED, sum(1 << bit for bit in old), number, to_stored(old))
+            (
+                numbers[author, at],
+                shape.number,
+                row,
+                tables.RECEIVED,
+                sum(1 << bit for bit in old),
+                number,
+                to_stored(old),
+            )
             for shape, row, author, at, number, old in found
         ],
     )
@@ -103,9 +111,7 @@ def _tx_numbers(conn: sa.Connection, count: int) -> list[int]:
     if conn.dialect.name == "sqlite":
         last = conn.execute(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'exchange_tx'")).scalar() or 0
         return list(range(int(last) + 1, int(last) + 1 + count))
-    query = sa.text(
-        "SELECT nextval(pg_get_serial_sequence('exchange_tx', 'number')) FROM generate_series(1, :count)"
-    )
+    query = sa.text("SELECT nextval(pg_get_serial_sequence('exchange_tx', 'number')) FROM generate_series(1, :count)")
     return [int(n) for n in conn.execute(query, {"count": count}).scalars()]
 
 

@@ -85,7 +85,7 @@ class Hub:
         capture.hold_writers(conn)
         shapes = self._catalogue.load(conn)
         mine = net.own(conn)
-        query = 'SELECT coalesce(max(seq), 0) FROM exchange_log'
+        query = "SELECT coalesce(max(seq), 0) FROM exchange_log"
         last = int(conn.execute(sa.text(query)).scalar_one())
         if last <= mine.pending_from:
             return 0
@@ -153,7 +153,9 @@ class Hub:
         if ahead and not recovering:
             reply.recover = True
             return reply
-        batch = Batch(conn, shapes, self.office, self.head(conn), keep_history=True, clock_offset=message.at - at, agreed=agreed)
+        batch = Batch(
+            conn, shapes, self.office, self.head(conn), keep_history=True, clock_offset=message.at - at, agreed=agreed
+        )
         heard = recovery.Heard()
         own = _own(batch, message)
         mentioned: set[tuple[int, str]] = set()
@@ -162,7 +164,8 @@ class Hub:
             return (
                 cell.since <= min(change.seen, agreed)
                 or own(cell, key)
-                or heard.number(change.layout.shape, key, batch.writer(cell.author), cell.seq, change.seen) <= change.seen
+                or heard.number(change.layout.shape, key, batch.writer(cell.author), cell.seq, change.seen)
+                <= change.seen
             )
 
         for part in message.parts:
@@ -251,5 +254,3 @@ def _slices(edits: Iterator[net.Edit]) -> Iterator[list[net.Edit]]:
             slice_ = []
     if slice_:
         yield slice_
-
-

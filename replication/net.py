@@ -44,10 +44,18 @@ class Own:
     pending_from: int
 
 
+_LIVES = sa.text("SELECT number, life FROM exchange_author WHERE office = ''")
+_TOLD = sa.text("SELECT life, told FROM exchange_life WHERE office = ''")
+_GET = sa.text("SELECT value FROM exchange_state WHERE name = :name")
+_PUT = sa.text(
+    "INSERT INTO exchange_state (name, value) VALUES (:name, :value) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+
+
 def own(conn: sa.Connection) -> Own:
-    a, f = tables.author, tables.life
-    lives = {row.number: row.life for row in conn.execute(sa.select(a.c.number, a.c.life).where(a.c.office == ""))}
-    told = {row.life: row.told for row in conn.execute(sa.select(f.c.life, f.c.told).where(f.c.office == ""))}
+    lives = {row.number: row.life for row in conn.execute(_LIVES)}
+    told = {row.life: row.told for row in conn.execute(_TOLD)}
     return Own(lives, told, int(get_state(conn, PENDING_FROM, "0")))
 
 
@@ -100,7 +108,7 @@ def edits(conn: sa.Connection, catalogue: Catalogue) -> Iterator[Edit]:
         shape = shapes.get(tab)
         if shape is None:
             continue  # a table that travels no more
-        if all_plain or (tab, key) not in again and seen.is_plain(tab, key, seq):
+        if all_plain or ((tab, key) not in again and seen.is_plain(tab, key, seq)):
             changed = cells.of(tab, op, mask)
             if changed:
                 yield Edit(shape, key, changed, op == tables.INSERTED, author, at, seq, saw)
@@ -126,7 +134,9 @@ def _plan(
         parts.setdefault((last[cell][0], least[cell]), []).append(cell)
     full = len(parts) == 1 and any(entry[3] == tables.INSERTED for entry in entries)
     # of one edit what brings the row back comes first, else the rest would be an edit of a dead row
-    for (seq, saw), of_part in sorted(parts.items(), key=lambda part: (part[0][0], shape.alive not in part[1], part[0][1])):
+    for (seq, saw), of_part in sorted(
+        parts.items(), key=lambda part: (part[0][0], shape.alive not in part[1], part[0][1])
+    ):
         entry = last[of_part[0]]
         planned.setdefault(seq, []).append(Edit(shape, key, tuple(of_part), full, entry[7], entry[6], seq, saw))
 
@@ -178,7 +188,7 @@ class Seen:
         if self.is_plain(*mark, seq):
             return saw
         hidden = self.hidden.get(mark, {})
-        least = min(
+        least: int = min(
             saw,
             self._unseen.get(seq, {}).get(cell, saw),
             self.leaving.get(mark, saw),
@@ -345,11 +355,9 @@ def _as_typed(
 
 
 def get_state(conn: sa.Connection, name: str, default: str) -> str:
-    found = conn.execute(sa.select(tables.state.c.value).where(tables.state.c.name == name)).scalar()
+    found = conn.execute(_GET, {"name": name}).scalar()
     return default if found is None else str(found)
 
 
 def put_state(conn: sa.Connection, name: str, value: object) -> None:
-    where = tables.state.c.name == name
-    if not conn.execute(tables.state.update().where(where).values(value=str(value))).rowcount:
-        conn.execute(tables.state.insert().values(name=name, value=str(value)))
+    conn.execute(_PUT, {"name": name, "value": str(value)})

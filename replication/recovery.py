@@ -185,9 +185,7 @@ def still_untold(part: Part, shapes: Catalogue, told: set[tuple[str, str]], numb
     def untold(block: Block, index: int, _: str, at: int) -> bool:
         return at > agreed and (block.table, block.ids[index]) not in told
 
-    kept = _picked(
-        part, shapes, untold, lambda block, i, at: at > agreed and (block.table, block.ids[i]) not in told
-    )
+    kept = _picked(part, shapes, untold, lambda block, i, at: at > agreed and (block.table, block.ids[i]) not in told)
     for block in kept.blocks:
         block.numbers = [number] * len(block.ids)
         block.others = {i: [o._replace(number=number) for o in others] for i, others in block.others.items()}
@@ -247,9 +245,7 @@ def joined(parts: Iterable[Part]) -> Iterator[Part]:
             if numbers[-1] == len(into.authors):
                 into.authors.append(who)
         for block in part.blocks:
-            others = {
-                i: [o._replace(author=numbers[o.author]) for o in found] for i, found in block.others.items()
-            }
+            others = {i: [o._replace(author=numbers[o.author]) for o in found] for i, found in block.others.items()}
             into.blocks.append(replace(block, authors=[numbers[a] for a in block.authors], others=others))
     if into is not None:
         yield into

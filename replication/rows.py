@@ -46,7 +46,7 @@ def read(conn: sa.Connection, shape: Shape, ids: Collection[str]) -> dict[str, S
     ):  # the driver's own tuples: there is nothing to convert
         names = ", ".join(_quote(conn, c.name) for c in columns)
         table = _quote(conn, shape.name)
-        sql = f"SELECT {names} FROM {table} WHERE {ID} IN (SELECT value FROM json_each(?))"  # noqa: S608 (names)
+        sql = f"SELECT {names} FROM {table} WHERE {ID} IN (SELECT value FROM json_each(?))"
         result = conn.exec_driver_sql(sql, (json.dumps(list(ids)),))
         assert result.cursor is not None
         return {row[0]: row for row in result.cursor.fetchall()}
@@ -90,7 +90,7 @@ def empty(column: sa.Column[Any]) -> Any:
     if default is not None and default.is_scalar:
         value = default.arg
         if isinstance(column.type, sa.TypeDecorator):
-            return column.type.process_bind_param(value, sqlite.dialect())  # type: ignore[no-untyped-call]
+            return column.type.process_bind_param(value, sqlite.dialect())
         return value
     if column.nullable:
         return None

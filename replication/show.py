@@ -59,7 +59,7 @@ class Screen:
         places = [shape.place[c] for c in block.columns]
         cells = [shape.cell_of_bit[shape.bits[c]] for c in block.columns]
         full = len(places) == len(shape.order)
-        plain = full or shape.merged >= 0 and len(places) == len(shape.order) - 1
+        plain = full or (shape.merged >= 0 and len(places) == len(shape.order) - 1)
         inserts: list[tuple[Any, ...]] = []
         updates: dict[tuple[int, ...], list[tuple[Any, ...]]] = {}
         entries: list[Entry] = []
@@ -107,9 +107,7 @@ class Screen:
             result[place] = value
         return result
 
-    def _wanted(
-        self, shape: Shape, block: Block, index: int, cells: list[int], others: dict[str, Other]
-    ) -> set[int]:
+    def _wanted(self, shape: Shape, block: Block, index: int, cells: list[int], others: dict[str, Other]) -> set[int]:
         """The cells of a row that are news."""
         if block.kind is Kind.WHOLE or not others:
             return set(cells)
@@ -150,8 +148,8 @@ class Screen:
     def _remember(self, shape: Shape, key: str, seen: int, cell: int | None) -> None:
         """Who has edited this cell (None: any) of the row until now had seen no more than that of it.
 
-        And who has removed the row had not seen all of it. Needed even of what is answered: a hub that goes back in time
-        asks again.
+        And who has removed the row had not seen all of it. Needed even of what is answered: a hub that goes back in
+        time asks again.
         """
         for seq, cells, saw in net.entries_of(self.conn, shape, key):
             if saw <= seen:

@@ -1,4 +1,4 @@
-"""The tables that the exchange itself needs, all named `exchange_…`; they stay at home. The journal travels (journal.py).
+"""The tables that the exchange itself needs, named `exchange_…`. They stay at home; the journal (journal.py) travels.
 
 `tab` is the small number of a table in `exchange_catalogue`, `row` the id of a row, `seen`, `since` and `revision`
 are the hub's numbers. Why each table is as it is: DESIGN.md.
@@ -51,14 +51,17 @@ log = sa.Table(
     sa.Column("tab", sa.Integer, nullable=False),
     sa.Column("row", sa.Text, nullable=False),
     sa.Column("op", sa.Integer, nullable=False),
-    sa.Column("mask", Whole, nullable=False, doc="changed columns; where op is INSERTED all have, and it says whether `merged` is set"),
+    sa.Column(
+        "mask",
+        Whole,
+        nullable=False,
+        doc="changed columns; where op is INSERTED all have, and it says whether `merged` is set",
+    ),
     sa.Column("seen", Whole, doc="at the hub, and where op is RECEIVED: the revision"),
     sa.Column("old", sa.Text, doc="bit -> old value of a changed column: stored.py"),
     # The name of this constraint is what a person reads who writes without a context.
     sa.CheckConstraint("tx IS NOT NULL", name="a_write_to_a_travelling_table_needs_capture_begin"),
-    sa.Index(
-        "exchange_log_history", "row", sqlite_where=sa.text("op <> 0"), postgresql_where=sa.text("op <> 0")
-    ),
+    sa.Index("exchange_log_history", "row", sqlite_where=sa.text("op <> 0"), postgresql_where=sa.text("op <> 0")),
     sqlite_autoincrement=True,
 )
 

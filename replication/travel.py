@@ -104,7 +104,9 @@ def _check_one(travel: Travel, names: set[str]) -> None:
     if set(single) & travel.home or set(grouped) & travel.home:
         raise BadTravel(f"Table {travel.name}: a column cannot both stay at home and decide how the row travels.")
     if set(travel.policies) - set(travel.cells):
-        raise BadTravel(f"Table {travel.name} has no cell {', '.join(sorted(set(travel.policies) - set(travel.cells)))}.")
+        raise BadTravel(
+            f"Table {travel.name} has no cell {', '.join(sorted(set(travel.policies) - set(travel.cells)))}."
+        )
     if len(travel.columns) > COLUMNS_MAX:
         raise BadTravel(f"Table {travel.name} has more than {COLUMNS_MAX} travelling columns.")
     if travel.root and travel.root[1] not in names:

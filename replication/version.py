@@ -56,7 +56,7 @@ class Row:
     def cells(self) -> dict[int, Cell]:
         if self.base is None:
             return self.but
-        return {c: self.base for c in self.shape.cells} | self.but
+        return dict.fromkeys(self.shape.cells, self.base) | self.but
 
     def distinct(self) -> Iterable[Cell]:
         """The versions that occur, without those of silent cells."""
@@ -93,7 +93,7 @@ class Row:
     def compact(self) -> None:
         """Where exceptions have become the rule, make the most frequent of them the base."""
         cells, but = self.shape.cells, self.but
-        if len(but) * 2 <= len(cells) or any(c not in but for c in cells) and self.base is None:
+        if len(but) * 2 <= len(cells) or (any(c not in but for c in cells) and self.base is None):
             return
         of_all = [but.get(c, self.base) for c in cells]
         base = Counter(of_all).most_common(1)[0][0]
@@ -157,7 +157,7 @@ def store(conn: sa.Connection, changed: Iterable[Row]) -> None:
             updates.setdefault((row.shape.name, places), (row.shape, []))[1].append(values)
     mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
     if moved:
-        sql = f"UPDATE exchange_version SET revision = {mark}, pack = {mark} WHERE revision = {mark}"  # noqa: S608
+        sql = f"UPDATE exchange_version SET revision = {mark}, pack = {mark} WHERE revision = {mark}"
         conn.exec_driver_sql(sql, moved)
     _insert(conn, new)
     for shape, inserted in sorted(inserts.values(), key=lambda entry: entry[0].travel.order):
@@ -176,5 +176,5 @@ def _insert(conn: sa.Connection, new: list[tuple[int, int, str, bytes]]) -> None
     if new:
         mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
         names = '(revision, tab, "row", pack)'
-        sql = f"INSERT INTO exchange_version {names} VALUES ({mark}, {mark}, {mark}, {mark})"  # noqa: S608
+        sql = f"INSERT INTO exchange_version {names} VALUES ({mark}, {mark}, {mark}, {mark})"
         conn.exec_driver_sql(sql, new)

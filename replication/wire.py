@@ -4,9 +4,9 @@ stream  = frame*            frame = length (4 bytes, big-endian) + signature (64
 body    = zstd(msgpack([format, direction, place, last, content]))
 
 The first frame holds the head of a message or reply, every further one a part. A signature covers the SHA-256 of all
-bodies so far, so no frame can be taken out, repeated, moved or put into another stream. Values travel as they lie in the
-database: None, bool, int, float, str, bytes; date, datetime and Decimal as msgpack extensions. Nothing that arrives is
-trusted before its signature, its size and its shape have been checked.
+bodies so far, so no frame can be taken out, repeated, moved or put into another stream. Values travel as they lie in
+the database: None, bool, int, float, str, bytes; date, datetime and Decimal as msgpack extensions. Nothing that arrives
+is trusted before its signature, its size and its shape have been checked.
 """
 
 from __future__ import annotations

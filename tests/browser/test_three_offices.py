@@ -1,4 +1,4 @@
-"""Head office and two branches as they run, each with its own browser: offline work, exchange, conflict, decision, undo.
+"""Head office and two branches as they run, each with its own browser: offline, exchange, conflict, decision, undo.
 
 With KOGGE_SCREENSHOTS=FOLDER in the environment each step leaves a picture there.
 """

@@ -70,9 +70,9 @@ Duplicates
 Left to the engine: quarantine of aggregates, a change of an office's buckets.
 
 This copy differs from the design's. A branch remembers what it has written even of lives that are safe and forgotten,
-so its own old edit is never news to it. And three things change no rule: cells of a merged row land, and echoed cells are
-taken, in a fixed order (existence first, then by name; merges after all else); an edit that changes nothing is none (triggers do not see it); and `simulate` tells a
-`Mirror` what happens, so that the real engine can live the same life.
+so its own old edit is never news to it. And three things change no rule: cells of a merged row land, and echoed cells
+are taken, in a fixed order (existence first, then by name; merges after all else); an edit that changes nothing is none
+(triggers do not see it); and `simulate` tells a `Mirror` what happens, so that the real engine can live the same life.
 
 Run: python3 -m tests.simulation.exchange_model [runs] [first_seed] [features, comma separated, or none]
 """
@@ -232,6 +232,15 @@ def in_order(cells: dict[str, Cell]) -> list[tuple[str, Cell]]:
 Informed = Callable[[Change, Cell], bool]
 
 
+def echo_informed(column: str, cell: Cell, agreed: int) -> Informed:
+    """Nobody knows what the author of a merge that is only echoed had seen."""
+
+    def informed(_: Change, now: Cell) -> bool:
+        return column != MERGED and (now.since <= agreed or (now.writer, now.origin) == (cell.writer, cell.origin))
+
+    return informed
+
+
 @dataclass
 class Hub:
     timelines: list[tuple[int, int]] = field(default_factory=lambda: [(1, 0)])  # (timeline, revision it began at)
@@ -320,7 +329,8 @@ class Hub:
 
     def _agreed(self, message: Message) -> int:
         """The last revision at which the branch's past and ours are the same."""
-        ends = dict(zip([t for t, _ in self.timelines], [at for _, at in self.timelines[1:]] + [len(self.log)]))
+        begins = [at for _, at in self.timelines[1:]] + [len(self.log)]
+        ends = dict(zip([t for t, _ in self.timelines], begins, strict=True))
         for timeline, revision in reversed(message.history):
             if timeline in ends:
                 return min(revision, ends[timeline])
@@ -333,8 +343,7 @@ class Hub:
             if cell.seq > self.told.get(cell.writer, 0) or row.keys().isdisjoint({column, MERGED}):
                 columns = {column: (None, cell.value)}
                 change = Change(cell.writer[1], cell.seq, echo.key, columns, agreed, cell.at, cell.edit)
-                self._apply(change, cell.writer, lambda _, now: column != MERGED and (
-                    now.since <= agreed or (now.writer, now.origin) == (cell.writer, cell.origin)), cell.origin)
+                self._apply(change, cell.writer, echo_informed(column, cell, agreed), cell.origin)
 
     def resolve(self, key: Key) -> Key:
         while MERGED in self.cells.get(key, {}):
@@ -492,8 +501,11 @@ class Branch:
             agreed = self.agreed if self.recovering else self.watermark  # it went back, but not behind us
             # what we have echoed of rows that are not ours now, nobody tells us again: keep it until it is safe
             told = {r.key for r in reply.revisions if r.cells}
-            echoed = [replace(r, number=reply.watermark, agreed=min(r.agreed, agreed))
-                      for r in self.received if r.number > agreed and r.key not in told]
+            echoed = [
+                replace(r, number=reply.watermark, agreed=min(r.agreed, agreed))
+                for r in self.received
+                if r.number > agreed and r.key not in told
+            ]
             self.received = [r for r in self.received if r.number <= agreed] + echoed
             self.journal = [c if c.revision <= agreed else replace(c, revision=reply.watermark) for c in self.journal]
             self.log = [replace(c, seen=min(c.seen, agreed)) for c in self.log]
@@ -648,7 +660,7 @@ def simulate(
                 held = [k for k in keys if author.screen(k)]
                 if key in drawn and not held:
                     continue
-                if key in drawn or held and rng.random() < 0.5:
+                if key in drawn or (held and rng.random() < 0.5):
                     key = rng.choice(held)
             drawn.add(key)
             screen = dict(author.screen(key))
@@ -676,7 +688,9 @@ def simulate(
             values = {c: v for c, v in values.items() if c not in screen or screen[c][0] != v}
             if not values:
                 continue
-            twin.edit("hub" if at_hub else branch.name, key, values, clock + (0 if at_hub else skew[branch.name]), edits)
+            twin.edit(
+                "hub" if at_hub else branch.name, key, values, clock + (0 if at_hub else skew[branch.name]), edits
+            )
             replaced = author.edit(key, values, clock + (0 if at_hub else skew[branch.name]), edits)
             if at_hub:
                 hubs_own.add(edits)
@@ -707,7 +721,9 @@ def simulate(
                 branch.apply(reply)
                 twin.apply(branch.name, answered, branch)
         elif action < 0.93 and in_flight:
-            office, reply, answered = in_flight.pop(rng.randrange(len(in_flight)))  # the process that asked may be no more
+            office, reply, answered = in_flight.pop(
+                rng.randrange(len(in_flight))
+            )  # the process that asked may be no more
             asker = next(b for b in branches if b.name == office)
             asker.apply(reply)
             twin.apply(office, answered, asker)
@@ -727,8 +743,10 @@ def simulate(
                 stats["branch_restores"] += 1
         elif action < 0.985:
             hub_backup = backup(hub)
-            safe = {b.name: Safe(len(hub.log), {life: n for (o, life), n in hub.told.items() if o == b.name})
-                    for b in branches}
+            safe = {
+                b.name: Safe(len(hub.log), {life: n for (o, life), n in hub.told.items() if o == b.name})
+                for b in branches
+            }
             hub.safe = safe
             hub_backup.safe = dict(safe)
             twin.backup_hub()
@@ -742,8 +760,9 @@ def simulate(
             stats["hub_restores"] += 1
 
         for branch in branches:
-            assert branch.recovering or all(p.key in branch.rows for p in branch.pending), \
+            assert branch.recovering or all(p.key in branch.rows for p in branch.pending), (
                 f"seed {seed}: {branch.name} has evicted what it has not sent"
+            )
 
     for _ in range(6):
         for branch in branches:
@@ -761,7 +780,8 @@ def simulate(
         told = {c.identity for c in branch.journal}
         lacks = [c for c in hub.journal if c.key in scope and c.identity not in told]
         assert not lacks, f"seed {seed}: {branch.name} lacks a conflict"
-        assert not branch.pending and not branch.recovering, f"seed {seed}: {branch.name} still has something to send"
+        assert not branch.pending, f"seed {seed}: {branch.name} still has something to send"
+        assert not branch.recovering, f"seed {seed}: {branch.name} still recovers"
     for row in hub.cells.values():
         address = row["address"].value if "address" in row else {c: row[c].value for c in GROUPS if c in row}
         assert not address or address in addresses, f"seed {seed}: an address that nobody has typed: {address}"
@@ -771,8 +791,9 @@ def simulate(
     if timelines == 1:
         for j in hub.journal:
             landed = {j.winner.origin, j.loser.origin} != {j.key}
-            assert landed or j.column == ALIVE or (j.loser.edit, j.winner.edit, j.column) not in informed, \
+            assert landed or j.column == ALIVE or (j.loser.edit, j.winner.edit, j.column) not in informed, (
                 f"seed {seed}: {j.loser.edit} lost to {j.winner.edit} of {j.column} that it had on screen"
+            )
     current = {(cell.edit, c) for row in hub.cells.values() for c, cell in row.items()}
     now_journalled = {(j.loser.edit, j.column) for j in hub.journal}
     agreed |= hub.agreed

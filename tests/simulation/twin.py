@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -56,28 +57,48 @@ def begin_immediate(engine: sa.Engine) -> None:
     sa.event.listen(engine, "begin", begins)
 
 
-@cache
-def _template(features: frozenset[str]) -> bytes:
-    node = _Node(features, b"")
-    with node.engine.begin() as conn:
+def prepare(engine: sa.Engine, features: frozenset[str]) -> None:
+    with engine.begin() as conn:
         metadata.create_all(conn)
         tables.create(conn)
         capture.install(conn, journal.completed(travels(features)))
-    data = node.save()
-    node.engine.dispose()
-    return data
 
 
-class _Node:
-    """An in-memory database that can be saved and put back."""
+class Node:
+    """A database, and the life of the process that has it open."""
 
-    def __init__(self, features: frozenset[str], data: bytes) -> None:
-        self.engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
-        capture.attach(self.engine)
-        begin_immediate(self.engine)
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
         self.life = 0
-        if data:
-            self.load(data)
+
+    def save(self) -> bytes:
+        """Everything, to be put back; only where the life has restores."""
+        raise NotImplementedError
+
+    def load(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def write(self, actor: str, at: int, key: str, values: dict[str, Any]) -> int:
+        """An edit of a user; return its seq."""
+        with self.engine.begin() as conn:
+            capture.begin(conn, Context(life=self.life, actor=actor, cause="web", at=at))
+            if not conn.execute(customer.update().where(customer.c.id == key).values(values)).rowcount:
+                conn.execute(customer.insert().values(id=key, **values))
+            return int(conn.execute(sa.select(sa.func.max(tables.log.c.seq))).scalar_one())
+
+
+class SqliteNode(Node):
+    """In memory."""
+
+    def __init__(self, features: frozenset[str], data: bytes | None = None) -> None:
+        engine = sa.create_engine("sqlite://", poolclass=sa.pool.StaticPool)
+        capture.attach(engine)
+        begin_immediate(engine)
+        super().__init__(engine)
+        self.load(data or _template(features))
 
     def _driver(self) -> sqlite3.Connection:
         with self.engine.connect() as conn:
@@ -94,13 +115,30 @@ class _Node:
         source.backup(self._driver())
         source.close()
 
-    def write(self, actor: str, at: int, key: str, values: dict[str, Any]) -> int:
-        """An edit of a user; return its seq."""
-        with self.engine.begin() as conn:
-            capture.begin(conn, Context(life=self.life, actor=actor, cause="web", at=at))
-            if not conn.execute(customer.update().where(customer.c.id == key).values(values)).rowcount:
-                conn.execute(customer.insert().values(id=key, **values))
-            return int(conn.execute(sa.select(sa.func.max(tables.log.c.seq))).scalar_one())
+
+@cache
+def _template(features: frozenset[str]) -> bytes:
+    empty = sqlite3.connect(":memory:")
+    empty.execute("CREATE TABLE unused (at_all INTEGER)")
+    node = SqliteNode(features, empty.serialize())
+    empty.close()
+    prepare(node.engine, features)
+    data = node.save()
+    node.close()
+    return data
+
+
+class PostgresNode(Node):
+    """A database that is emptied for each life, which costs less than to make a new one."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        super().__init__(engine)
+        names = [t.name for t in (*metadata.sorted_tables, *tables.metadata.sorted_tables) if t is not tables.catalogue]
+        with engine.begin() as conn:
+            conn.exec_driver_sql(f"TRUNCATE {', '.join(names)} RESTART IDENTITY")
+
+    def close(self) -> None:
+        """The engine belongs to the test."""
 
 
 _COLUMNS = {model.ALIVE: "alive", model.BUCKET: "bucket", model.MERGED: "merged_into"}
@@ -120,12 +158,13 @@ def plain(column: str, value: Any) -> dict[str, Any]:
 class Twin:
     """Everything is compared after each step with what the model says."""
 
-    def __init__(self, features: frozenset[str]) -> None:
+    def __init__(self, features: frozenset[str], make: Callable[[str], Node] | None = None) -> None:
         self.features = features
+        self.make = make or (lambda _: SqliteNode(features))
         self.travels = journal.completed(travels(features))
         self.hub_engine = Hub(self.travels, office="hub")
         self.branches: dict[str, Branch] = {}
-        self.nodes: dict[str, _Node] = {}
+        self.nodes: dict[str, Node] = {}
         self.saved: dict[str, bytes] = {}
         self.messages: list[tuple[Message, list[Part]]] = []
         self.replies: list[tuple[Reply, list[Part]]] = []
@@ -136,7 +175,7 @@ class Twin:
 
     def start(self, lives: dict[str, int], scopes: dict[str, frozenset[str]]) -> None:
         for office in ["hub", *lives]:
-            self.nodes[office] = _Node(self.features, _template(self.features))
+            self.nodes[office] = self.make(office)
         self.nodes["hub"].life = 1
         with self.nodes["hub"].engine.begin() as conn:
             for office, life in lives.items():
@@ -144,7 +183,8 @@ class Twin:
                 self.branches[office] = Branch(self.travels, office)
                 buckets = scopes.get(office)
                 self.hub_engine.register_office(conn, office, None if buckets is None else sorted(buckets))
-        self.saved["hub"] = self.nodes["hub"].save()
+        if isinstance(self.nodes["hub"], SqliteNode):
+            self.saved["hub"] = self.nodes["hub"].save()
 
     def edit(self, office: str, key: model.Key, values: dict[str, Any], at: int, edit: int) -> None:
         columns: dict[str, Any] = {}
@@ -179,7 +219,8 @@ class Twin:
         self.compare_branch(office, branch)
 
     def backup(self, office: str) -> None:
-        self.saved[office] = self.nodes[office].save()
+        if isinstance(self.nodes[office], SqliteNode):
+            self.saved[office] = self.nodes[office].save()
 
     def reopen(self, office: str, life: int) -> None:
         self.nodes[office].life = life
@@ -191,7 +232,8 @@ class Twin:
     def backup_hub(self) -> None:
         with self.nodes["hub"].engine.begin() as conn:
             self.hub_engine.declare_safe(conn)
-        self.saved["hub"] = self.nodes["hub"].save()
+        if isinstance(self.nodes["hub"], SqliteNode):
+            self.saved["hub"] = self.nodes["hub"].save()
 
     def restore_hub(self, timeline: int) -> None:
         self.nodes["hub"].load(self.saved["hub"])
@@ -201,7 +243,7 @@ class Twin:
 
     def close(self) -> None:
         for node in self.nodes.values():
-            node.engine.dispose()
+            node.close()
 
     # --- the comparison ---
 
@@ -249,7 +291,10 @@ class Twin:
 
         names = {"alive": model.ALIVE, "bucket": model.BUCKET}
         expected = {
-            (c.key[1], c.column, named(c.winner), named(c.loser)): (values(c.column, c.winner), values(c.column, c.loser))
+            (c.key[1], c.column, named(c.winner), named(c.loser)): (
+                values(c.column, c.winner),
+                values(c.column, c.loser),
+            )
             for c in wanted
         }
         with self.nodes[office].engine.begin() as conn:
@@ -266,16 +311,22 @@ class Twin:
         assert not more, f"{office} has also {more}"
 
 
-def live(seed: int, features: frozenset[str], disasters: bool, restores: bool = True) -> dict[str, int]:
+def live(
+    seed: int,
+    features: frozenset[str],
+    *,
+    hub_restores: bool = True,
+    branch_restores: bool = True,
+    make: Callable[[str], Node] | None = None,
+) -> dict[str, int]:
     """One life in both; raise AssertionError where they differ."""
-    twin = Twin(features)
+    twin = Twin(features, make)
     try:
-        hub, branches, stats = model.simulate(seed, disasters, features, twin, restores)
+        hub, branches, stats = model.simulate(seed, hub_restores, features, twin, branch_restores)
         for branch in branches:
             twin.compare_branch(branch.name, branch)
-            scope = [c for c in hub.journal if hub.in_scope(branch.name, c.key)]
             if not hub.scopes:
-                twin.same_conflicts(branch.name, scope)
+                twin.same_conflicts(branch.name, hub.journal)
     finally:
         twin.close()
     return stats
