@@ -15,8 +15,10 @@ demo: .venv/.installed
 
 setup: .venv/.installed .venv/.tests
 
+# The browser's driver keeps an event loop of its own running, so its tests have processes of their own.
 test: check
-	$(BIN)/pytest -n $(WORKERS) tests
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore=tests/browser tests
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests/browser
 
 quick: check
 	$(BIN)/pytest -n $(WORKERS) -m "not slow and not browser" tests/unit

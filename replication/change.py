@@ -52,6 +52,7 @@ class Block:
     ats: list[int] = field(default_factory=list)  # ms since 1970
     values: list[list[Any]] = field(default_factory=list)  # one list per column
     others: dict[int, list[Other]] = field(default_factory=dict)  # index of the row -> cells
+    agreed: int | None = None  # of echoes that have outlived a timeline: up to where it was like the hub's
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,7 +60,6 @@ class Part:
     blocks: list[Block]
     authors: list[Author]
     echo: bool = False  # not the sender's changes, but what a lost timeline had told him
-    agreed: int | None = None  # of echoes: up to where that timeline was like the hub's
 
     @property
     def rows(self) -> int:

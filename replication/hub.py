@@ -169,6 +169,10 @@ class Hub:
             )
 
         for part in message.parts:
+            if part.echo and not recovering:
+                raise BadMessage(
+                    f"The office {message.office} repeats what others had said, but nobody has asked it to."
+                )
             if part.echo:
                 mentioned |= recovery.hear(conn, batch, part, agreed, heard)
                 continue

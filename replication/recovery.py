@@ -71,7 +71,6 @@ def hear(conn: sa.Connection, batch: Batch, part: Part, agreed: int, heard: Hear
     """Take from a third party what a lost timeline had accepted; return the rows that were mentioned."""
     life = tables.life
     told = {(row.office, row.life): row.told for row in conn.execute(sa.select(life))}
-    agreed = agreed if part.agreed is None else min(agreed, part.agreed)
     mentioned: set[tuple[int, str]] = set()
     entries = []
     for block in part.blocks:
@@ -83,10 +82,13 @@ def hear(conn: sa.Connection, batch: Batch, part: Part, agreed: int, heard: Hear
                 entries.append((block.numbers[index], shape, block, index, merges))
     entries.sort(key=lambda entry: (entry[4], entry[1].name, entry[2].ids[entry[3]]))
     authors = [batch.author(who) for who in part.authors]
-    changes = [_changes(batch, shape, block, index, authors, agreed) for _, shape, block, index, _ in entries]
+    common = {id(block): agreed if block.agreed is None else min(agreed, block.agreed) for block in part.blocks}
+    changes = [
+        _changes(batch, shape, block, index, authors, common[id(block)]) for _, shape, block, index, _ in entries
+    ]
     with batch.judging(c for row in changes for c, _ in row) as judge:
         for (number, _, block, index, _), row in zip(entries, changes, strict=True):
-            _hear(judge, batch, row, block, index, number, told, agreed, heard)
+            _hear(judge, batch, row, block, index, number, told, common[id(block)], heard)
     return mentioned
 
 
@@ -189,12 +191,13 @@ def still_untold(part: Part, shapes: Catalogue, told: set[tuple[str, str]], numb
     for block in kept.blocks:
         block.numbers = [number] * len(block.ids)
         block.others = {i: [o._replace(number=number) for o in others] for i, others in block.others.items()}
-    return replace(kept, agreed=agreed if part.agreed is None else min(part.agreed, agreed))
+        block.agreed = agreed if block.agreed is None else min(block.agreed, agreed)
+    return kept
 
 
 def _picked(part: Part, shapes: Catalogue, wanted: Wanted, mentioned: Callable[[Block, int, int], bool]) -> Part:
     """Some cells of the rows of a part. A row that was sent whole, or evicted, stays as a mention without cells."""
-    blocks: dict[tuple[str, Kind, tuple[str, ...]], Block] = {}
+    blocks: dict[tuple[str, Kind, tuple[str, ...], int | None], Block] = {}
     order = [(block.numbers[i], block, i) for block in part.blocks for i in range(len(block.ids))]
     for number, block, i in sorted(order, key=lambda entry: -entry[0]):
         shape = shapes[block.table]
@@ -211,10 +214,12 @@ def _picked(part: Part, shapes: Catalogue, wanted: Wanted, mentioned: Callable[[
                 continue
             kind = Kind.EVICT
         names = tuple(c for c in block.columns if c in columns)
-        key = (block.table, kind, names)
+        key = (block.table, kind, names, block.agreed)
         into = blocks.get(key)
         if into is None:
-            into = blocks[key] = Block(table=block.table, kind=kind, columns=names, values=[[] for _ in names])
+            into = blocks[key] = Block(
+                table=block.table, kind=kind, columns=names, values=[[] for _ in names], agreed=block.agreed
+            )
         left = [o for o in others.values() if o.column in columns]
         if left:
             into.others[len(into.ids)] = left
@@ -232,7 +237,7 @@ def joined(parts: Iterable[Part]) -> Iterator[Part]:
     """Small parts become large ones: within a part the hub takes merges after all else."""
     into: Part | None = None
     for part in parts:
-        if into is not None and (into.rows + part.rows > ROWS_MAX or into.agreed != part.agreed):
+        if into is not None and into.rows + part.rows > ROWS_MAX:
             yield into
             into = None
         if into is None:

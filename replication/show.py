@@ -145,6 +145,10 @@ class Screen:
             del self._hidden[mark]
         return result
 
+    def _hub(self) -> int:
+        """The author of what the hub's rules have done to a row."""
+        return self._author(("", 0, "", "rule"))
+
     def _remember(self, shape: Shape, key: str, seen: int, cell: int | None) -> None:
         """Who has edited this cell (None: any) of the row until now had seen no more than that of it.
 
@@ -185,6 +189,8 @@ class Screen:
         place = shape.place[shape.columns[shape.merged][0]]
         if now[place] is not None:
             rows.update(self.conn, shape, [place], [(None, key)])
+            old = {shape.bits[shape.order[place]]: now[place]}
+            history.keep(self.conn, [(shape, key, self._hub(), 0, self.seen, old)])
 
     def _evict(self, shape: Shape, block: Block) -> None:
         live = rows.fetch(self.conn, shape, block.ids)
@@ -235,9 +241,8 @@ class Screen:
         if shape.merged >= 0:
             place = shape.place[shape.columns[shape.merged][0]]
             live = {key: values for key, values in live.items() if values[place] is None}
-        nobody = capture.enter_author(self.conn, "?", 0, "", "evicted")
         entries = [
-            (shape, key, nobody, 0, self.seen, {shape.bits[c]: values[place] for c, place in shape.place.items()})
+            (shape, key, self._hub(), 0, self.seen, {shape.bits[c]: values[place] for c, place in shape.place.items()})
             for key, values in sorted(live.items())
         ]
         history.keep(self.conn, entries)  # the hub may go back in time and ask what we had typed into it

@@ -208,24 +208,23 @@ def unpack_part(data: bytes) -> Part:
 
 def _plain_part(part: Part) -> list[Any]:
     assert part.rows <= ROWS_MAX * 2, "a part is too large"
-    return [part.authors, part.echo, part.agreed, [_plain_block(block) for block in part.blocks]]
+    return [part.authors, part.echo, [_plain_block(block) for block in part.blocks]]
 
 
 def _plain_block(block: Block) -> list[Any]:
     others = {index: [list(other) for other in found] for index, found in block.others.items()}
     return [
         block.table, int(block.kind), block.columns, _short_ids(block.ids), _steps(block.numbers), _steps(block.seqs),
-        _steps(block.authors), _steps(block.ats), [_short(column) for column in block.values], others,
+        _steps(block.authors), _steps(block.ats), [_short(column) for column in block.values], others, block.agreed,
     ]  # fmt: skip
 
 
 def part_of(plain: Any) -> Part:
     """Check everything; raise BadMessage."""
-    authors, echo, agreed, blocks = _list(plain, 4, 4)
+    authors, echo, blocks = _list(plain, 3, 3)
     part = Part(
         authors=[_author(author) for author in _list(authors, 0, ROWS_MAX * 8)],
         echo=_bool(echo),
-        agreed=None if agreed is None else _int(agreed),
         blocks=[],
     )
     rows = 0
@@ -238,8 +237,8 @@ def part_of(plain: Any) -> Part:
 
 
 def _block(plain: Any, authors: int) -> Block:
-    table, kind, columns, ids, numbers, seqs, by, ats, values, others = _list(plain, 10, 10)
-    if kind not in (0, 1, 2, 3):
+    table, kind, columns, ids, numbers, seqs, by, ats, values, others, agreed = _list(plain, 11, 11)
+    if type(kind) is not int or kind not in (0, 1, 2, 3):
         raise BadMessage("A block is of an unknown kind.")
     keys = _long_ids(ids)
     count = len(keys)
@@ -253,6 +252,7 @@ def _block(plain: Any, authors: int) -> Block:
         authors=_sums(by, count),
         ats=_sums(ats, count, -_INT_MAX),  # a clock may stand before 1970
         values=[_long(column, count) for column in _list(values, 0, 64)],
+        agreed=None if agreed is None else _int(agreed),
     )
     if len(block.values) != len(block.columns) or len(set(block.columns)) != len(block.columns):
         raise BadMessage("A block has not one list of values for each column.")

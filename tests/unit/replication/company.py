@@ -193,7 +193,7 @@ class Company:
             node.engine.dispose()
 
 
-RICH = {
+RICH: dict[str, Any] = {
     "limit": Decimal("1200.50"),
     "since": dt.date(2019, 2, 28),
     "called": dt.datetime(2026, 11, 24, 9, 30, 1, 250_000),  # noqa: DTZ001 (as it lies in the database)
