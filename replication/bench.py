@@ -6,7 +6,6 @@ upsert the same rows into one SQLite file with the driver's own executemany.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import io
 import sqlite3

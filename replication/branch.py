@@ -122,20 +122,21 @@ class Branch:
         while slice_ := list(islice(edits, ROWS_MAX)):
             used: dict[int, int] = {}
             part = Part(blocks=[], authors=[])
-            for shape, cells, kind, found in net.with_values(conn, slice_, again=bool(recovering)):
+            for shape, cells, kind, found, values_of in net.with_values(conn, slice_, again=bool(recovering)):
                 columns = net.columns_of(shape, cells)
+                by_place = list(zip(*values_of, strict=True))
+                _, ids, _, _, whose, ats, seqs, seen = zip(*found, strict=True)
                 block = Block(
                     table=shape.name,
                     kind=kind,
                     columns=columns,
-                    ids=[edit.row for edit, _ in found],
-                    numbers=[edit.seen for edit, _ in found],
-                    seqs=[edit.seq for edit, _ in found],
-                    authors=[used.setdefault(edit.author, len(used)) for edit, _ in found],
-                    ats=[edit.at for edit, _ in found],
+                    ids=list(ids),
+                    numbers=list(seen),
+                    seqs=list(seqs),
+                    authors=[used.setdefault(number, len(used)) for number in whose],
+                    ats=list(ats),
+                    values=[list(by_place[shape.place[c] + 1]) for c in columns],
                 )
-                by_place = list(zip(*(values for _, values in found), strict=True))
-                block.values = [list(by_place[shape.place[c] + 1]) for c in columns]
                 part.blocks.append(block)
             part.authors = [(self.office, *authors[number]) for number in used]
             yield part

@@ -94,9 +94,9 @@ class Hub:
         told: dict[int, int] = {}
         for slice_ in _slices(net.edits(conn, shapes)):
             changes = []
-            for shape, cells, _, found in net.with_values(conn, slice_):
+            for shape, cells, _, found, values_of in net.with_values(conn, slice_):
                 layout = batch.layout(shape, net.columns_of(shape, cells))
-                for edit, values in found:
+                for edit, values in zip(found, values_of, strict=True):
                     picked = [values[place + 1] for place in layout.places]
                     changes.append(Change(layout, edit.row, picked, edit.author, edit.seq, edit.seen, edit.at))
             changes.sort(key=in_order)

@@ -298,8 +298,8 @@ def columns_of(shape: Shape, cells: tuple[int, ...]) -> tuple[str, ...]:
 
 def with_values(
     conn: sa.Connection, slice_: list[Edit], *, again: bool = False
-) -> Iterator[tuple[Shape, tuple[int, ...], Kind, list[tuple[Edit, Sequence[Any]]]]]:
-    """The edits of a slice with (id, *their rows' values), those of the same cells together.
+) -> Iterator[tuple[Shape, tuple[int, ...], Kind, list[Edit], list[Sequence[Any]]]]:
+    """The edits of a slice, and for each (id, *values of its row); those of the same cells together.
 
     An edit that is not answered still stands in the live row. `again`: they have been answered once, and what came from
     elsewhere since may have replaced them: then their values are in the history.
@@ -312,15 +312,22 @@ def with_values(
         keys = {edit.row for edit in edits_of}
         live: dict[str, Sequence[Any]] = dict(rows.read(conn, shape, keys))
         replaced = _replaced(conn, shape, keys) if again else {}
-        alike: dict[tuple[tuple[int, ...], bool], list[tuple[Edit, Sequence[Any]]]] = {}
+        alike: dict[tuple[tuple[int, ...], bool], tuple[list[Edit], list[Sequence[Any]]]] = {}
+        cells, full = None, False
+        of_cells: tuple[list[Edit], list[Sequence[Any]]] = ([], [])
         for edit in edits_of:
             values = live.get(edit.row)
             if replaced and edit.row in replaced:
                 values = _as_typed(shape, values, edit.seq, replaced[edit.row])
-            if values is not None:  # else it was removed physically, by the exchange itself
-                alike.setdefault((edit.cells, edit.full), []).append((edit, values))
-        for (cells, full), found in alike.items():
-            yield shape, cells, Kind.INSERT if full else Kind.UPDATE, found
+            if values is None:
+                continue  # it was removed physically, by the exchange itself
+            if edit.cells is not cells or edit.full is not full:
+                cells, full = edit.cells, edit.full
+                of_cells = alike.setdefault((cells, full), ([], []))
+            of_cells[0].append(edit)
+            of_cells[1].append(values)
+        for (of, whole), (found, values_of) in alike.items():
+            yield shape, of, Kind.INSERT if whole else Kind.UPDATE, found, values_of
 
 
 def _replaced(conn: sa.Connection, shape: Shape, keys: Collection[str]) -> dict[str, list[tuple[int, str]]]:
