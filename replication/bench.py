@@ -11,7 +11,7 @@ import io
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from replication.branch import Branch
 from replication.capture import Context
 from replication.change import ROWS_MAX
 from replication.hub import Hub
+from replication.pause import no_collection
 from replication.travel import Policy, Travel
 
 Transport = Callable[[Iterable[bytes]], bytes]  # frames at the branch -> the same bytes at the hub
@@ -104,9 +105,8 @@ def measure(
 
 def _measure(folder: Path, rows: int, updates: int, transport: Transport) -> dict[str, float]:
     data = [_row(number) for number in range(rows)]
-    plain_insert, plain_update = _write(_open(folder / "plain.db", capturing=False), data, updates)
-    branch = _open(folder / "branch.db", capturing=True)
-    captured_insert, _ = _write(branch, data, 0)
+    plain, branch = _open(folder / "plain.db", capturing=False), _open(folder / "branch.db", capturing=True)
+    plain_insert, captured_insert = _write((plain, branch), data)
     metadata_branch = _metadata_bytes(folder / "branch.db", "exchange_log", "exchange_tx") / rows
     hub = _open(folder / "hub.db", capturing=True)
     at_hub = Hub(_TRAVELS)
@@ -116,10 +116,10 @@ def _measure(folder: Path, rows: int, updates: int, transport: Transport) -> dic
     key = Ed25519PrivateKey.generate()
     hop, row_bytes = _hop(branch, hub, engine, at_hub, key, transport)
     metadata_centre = _metadata_bytes(folder / "hub.db", "exchange_") / rows
-    captured_update = _update(branch, data, updates)
+    plain_update, captured_update = _update((plain, branch), data, updates)
     _, update_bytes = _hop(branch, hub, engine, at_hub, key, transport)
     limit = _limit(folder / "limit.db", data)
-    for opened in (branch, hub):
+    for opened in (plain, branch, hub):
         opened.dispose()
     return {
         "hop_share_of_limit": limit / hop,
@@ -154,30 +154,36 @@ def _open(path: Path, *, capturing: bool) -> sa.Engine:
     return engine
 
 
-def _write(engine: sa.Engine, data: list[dict[str, Any]], updates: int) -> tuple[float, float]:
-    """Seconds for inserts, and for one-column updates, as an application makes them: transactions of 100 rows."""
+def _write(engines: Sequence[sa.Engine], data: list[dict[str, Any]]) -> list[float]:
+    """Seconds for inserts as an application makes them, per engine: transactions of 100 rows, the engines in turn."""
     insert = _customer.insert()
-    began = time.perf_counter()
+    seconds = [0.0] * len(engines)
     for start in range(0, len(data), 100):
-        with engine.begin() as conn:
-            _begin(conn, start)
-            for row in data[start : start + 100]:
-                conn.execute(insert, row)
-    inserted = time.perf_counter() - began
-    return inserted, _update(engine, data, updates) if updates else 0.0
+        for place, engine in enumerate(engines):
+            began = time.perf_counter()
+            with engine.begin() as conn:
+                _begin(conn, start)
+                for row in data[start : start + 100]:
+                    conn.execute(insert, row)
+            seconds[place] += time.perf_counter() - began
+    return seconds
 
 
-def _update(engine: sa.Engine, data: list[dict[str, Any]], updates: int) -> float:
+def _update(engines: Sequence[sa.Engine], data: list[dict[str, Any]], updates: int) -> list[float]:
+    """Likewise for updates of one column."""
     update = _customer.update().where(_customer.c.id == sa.bindparam("key")).values(phone=sa.bindparam("new"))
     step = max(1, len(data) // max(1, updates))
     keys = [row["id"] for row in data[::step]][:updates]
-    began = time.perf_counter()
+    seconds = [0.0] * len(engines)
     for start in range(0, len(keys), 100):
-        with engine.begin() as conn:
-            _begin(conn, len(data) + start)
-            for i, key in enumerate(keys[start : start + 100]):
-                conn.execute(update, {"key": key, "new": f"+49{(start + i) * 7_919 % 10_000_000_000:010}"})
-    return time.perf_counter() - began
+        for place, engine in enumerate(engines):
+            began = time.perf_counter()
+            with engine.begin() as conn:
+                _begin(conn, len(data) + start)
+                for i, key in enumerate(keys[start : start + 100]):
+                    conn.execute(update, {"key": key, "new": f"+49{(start + i) * 7_919 % 10_000_000_000:010}"})
+            seconds[place] += time.perf_counter() - began
+    return seconds
 
 
 def _begin(conn: sa.Connection, place: int) -> None:
@@ -214,9 +220,10 @@ def _limit(path: Path, data: list[dict[str, Any]]) -> float:
     began = time.perf_counter()
     conn.execute("BEGIN IMMEDIATE")
     for batch in _batches(packed_rows):
-        columns = [list(column) for column in zip(*batch, strict=True)]
-        body = wire.compress(wire.pack(columns))
-        conn.executemany(upsert, list(zip(*wire.unpack(wire.decompress(body)), strict=True)))
+        with no_collection():  # as the exchange does
+            columns = [list(column) for column in zip(*batch, strict=True)]
+            body = wire.compress(wire.pack(columns))
+            conn.executemany(upsert, list(zip(*wire.unpack(wire.decompress(body)), strict=True)))
     conn.execute("COMMIT")
     seconds = time.perf_counter() - began
     conn.close()

@@ -7,7 +7,6 @@ or an answer may be lost, doubled or late. A cell that was changed here and is n
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -15,7 +14,8 @@ import sqlalchemy as sa
 
 from replication import capture, catalogue, journal, net, tables, wire
 from replication.catalogue import Catalogue
-from replication.change import ROWS_MAX, Block, History, Kind, Message, Part, Reply
+from replication.change import ROWS_MAX, Author, Block, History, Kind, Message, Part, Reply
+from replication.pause import no_collection
 from replication.recovery import above, below, joined, newest, still_untold
 from replication.show import Screen
 from replication.travel import Travel, check, fingerprint
@@ -115,30 +115,15 @@ class Branch:
             for part in echoes(conn, shapes, agreed):
                 yield part
         a = tables.author
-        authors = {n: (life, actor, cause) for n, life, actor, cause in conn.execute(
-            sa.select(a.c.number, a.c.life, a.c.actor, a.c.cause).where(a.c.office == "")
-        )}  # fmt: skip
+        query = sa.select(a.c.number, a.c.life, a.c.actor, a.c.cause).where(a.c.office == "")
+        authors = {n: (self.office, life, actor, cause) for n, life, actor, cause in conn.execute(query)}
         edits = net.edits(conn, shapes)
-        while slice_ := list(islice(edits, ROWS_MAX)):
-            used: dict[int, int] = {}
-            part = Part(blocks=[], authors=[])
-            for shape, cells, kind, found, values_of in net.with_values(conn, slice_, again=bool(recovering)):
-                columns = net.columns_of(shape, cells)
-                by_place = list(zip(*values_of, strict=True))
-                _, ids, _, _, whose, ats, seqs, seen = zip(*found, strict=True)
-                block = Block(
-                    table=shape.name,
-                    kind=kind,
-                    columns=columns,
-                    ids=list(ids),
-                    numbers=list(seen),
-                    seqs=list(seqs),
-                    authors=[used.setdefault(number, len(used)) for number in whose],
-                    ats=list(ats),
-                    values=[list(by_place[shape.place[c] + 1]) for c in columns],
-                )
-                part.blocks.append(block)
-            part.authors = [(self.office, *authors[number]) for number in used]
+        while True:
+            with no_collection():
+                slice_ = list(islice(edits, ROWS_MAX))
+                part = _part(conn, slice_, authors, again=bool(recovering))
+            if not slice_:
+                return
             yield part
 
     def apply(self, conn: sa.Connection, reply: Reply, at: int, *, life: int) -> Applied:
@@ -201,7 +186,8 @@ class Branch:
         told: set[tuple[str, str]] = set()
         later: list[bytes] = []  # the first page of a new timeline: kept after what is left of the old one
         for part in reply.parts:
-            screen.show(part)
+            with no_collection():
+                screen.show(part)
             if travelled:
                 told.update((b.table, k) for b in part.blocks if b.kind is not Kind.EVICT for k in b.ids)
                 later.append(wire.pack_part(part))
@@ -231,6 +217,29 @@ class Branch:
         )
 
 
+def _part(conn: sa.Connection, slice_: list[net.Edit], authors: dict[int, Author], *, again: bool) -> Part:
+    used: dict[int, int] = {}
+    part = Part(blocks=[], authors=[])
+    for shape, cells, kind, found, values_of in net.with_values(conn, slice_, again=again):
+        columns = net.columns_of(shape, cells)
+        by_place = list(zip(*values_of, strict=True))
+        _, ids, _, _, whose, ats, seqs, seen = zip(*found, strict=True)
+        block = Block(
+            table=shape.name,
+            kind=kind,
+            columns=columns,
+            ids=list(ids),
+            numbers=list(seen),
+            seqs=list(seqs),
+            authors=[used.setdefault(number, len(used)) for number in whose],
+            ats=list(ats),
+            values=[list(by_place[shape.place[c] + 1]) for c in columns],
+        )
+        part.blocks.append(block)
+    part.authors = [authors[number] for number in used]
+    return part
+
+
 def _history(conn: sa.Connection) -> History:
     """(timeline, last revision applied under it), oldest first."""
     t = tables.timeline
@@ -241,7 +250,7 @@ def _history(conn: sa.Connection) -> History:
 
 
 _WAITING = sa.text(
-    "SELECT count(*), min(x.at) FROM exchange_log l JOIN exchange_tx x ON x.number = l.tx "
+    "SELECT count(*), min(x.at), min(l.seq) FROM exchange_log l JOIN exchange_tx x ON x.number = l.tx "
     "JOIN exchange_author a ON a.number = x.author JOIN exchange_life f ON f.office = a.office AND f.life = a.life "
     "WHERE l.seq > :start AND l.op < 2 AND a.office = '' AND l.seq > f.told"
 )
@@ -249,7 +258,7 @@ _WAITING = sa.text(
 
 def _waiting(conn: sa.Connection, mine: net.Own) -> tuple[int, int | None]:
     """(entries not yet answered, when the first was typed)"""
-    count, oldest = conn.execute(_WAITING, {"start": mine.pending_from}).one()
+    count, oldest, _ = conn.execute(_WAITING, {"start": mine.pending_from}).one()
     return int(count), oldest
 
 
@@ -283,15 +292,12 @@ def remember_written(conn: sa.Connection, mine: net.Own) -> None:
 
 def _advance(conn: sa.Connection) -> None:
     """Pass over what is answered."""
-    mine = net.own(conn)
-    with closing(net.waiting(conn, mine)) as entries:
-        first = next(entries, None)
-    if first is not None:
-        upto = first[0] - 1
-    else:
-        upto = conn.execute(sa.select(sa.func.coalesce(sa.func.max(tables.log.c.seq), 0))).scalar_one()
-    if upto > mine.pending_from:
-        net.put_state(conn, net.PENDING_FROM, upto)
+    start = {"start": int(net.get_state(conn, net.PENDING_FROM, "0"))}
+    _, _, first = conn.execute(_WAITING, start).one()
+    if first is None:
+        first = conn.execute(sa.select(sa.func.coalesce(sa.func.max(tables.log.c.seq), 0))).scalar_one() + 1
+    if first - 1 > start["start"]:
+        net.put_state(conn, net.PENDING_FROM, first - 1)
 
 
 def _go_back(conn: sa.Connection, history: History, timeline: int, agreed: int) -> None:

@@ -18,6 +18,7 @@ from replication.batch import Batch
 from replication.change import ROWS_MAX, Message, Reply
 from replication.decide import Change, in_order
 from replication.errors import BadMessage, SchemaDiffers, UnknownOffice
+from replication.pause import no_collection
 from replication.travel import Travel, check, fingerprint
 from replication.version import Cell
 
@@ -180,7 +181,8 @@ class Hub:
                 raise BadMessage(f"The office {message.office} has sent changes in the name of another.")
             if recovering:
                 mentioned |= {(shapes[b.table].number, key) for b in part.blocks if b.table in shapes for key in b.ids}
-            batch.take(part, acked, informed)
+            with no_collection():
+                batch.take(part, acked, informed)
         for of, seq in message.written.items():
             acked[of] = max(acked[of], seq)
         self._told(conn, message, told, acked, at)

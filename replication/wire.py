@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from replication.change import ROWS_MAX, Author, Block, Kind, Message, Other, Part, Reply
 from replication.errors import BadMessage, BadSignature, TooLarge, UnknownVersion
+from replication.pause import no_collection
 
 FORMAT = 1
 FRAME_BYTES_MAX = 32 * 1024 * 1024  # compressed
@@ -142,7 +143,9 @@ class _Frames:
         while not self._last:
             if self._place > PARTS_MAX:
                 raise TooLarge(f"The stream has more than {PARTS_MAX} parts.")
-            yield part_of(self._next(0, None))
+            with no_collection():
+                part = part_of(self._next(0, None))
+            yield part
         if self._stream.read(1):
             raise BadMessage("Something follows after the end of the stream.")
 
